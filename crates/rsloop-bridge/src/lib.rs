@@ -1,0 +1,1 @@
+//! The bridge between Rust futures and the running asyncio loop.

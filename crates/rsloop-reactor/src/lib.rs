@@ -1,0 +1,1 @@
+//! Readiness and wakeup of the loop: epoll and kqueue behind one contract. No Python.
