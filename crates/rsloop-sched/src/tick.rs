@@ -1,0 +1,76 @@
+//! Whether a tick asks the poller.
+
+use crate::Deadline;
+
+/// What a tick does about the poller, before it runs what is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Do not poll in this tick.
+    Skip,
+    /// Poll without waiting.
+    Now,
+    /// Nothing is ready: wait for a descriptor or a wake-up, until the deadline if there is one. The deadline may be
+    /// past, which makes it a poll without waiting.
+    Park(Option<Deadline>),
+}
+
+/// Decides whether a tick polls.
+///
+/// While callbacks keep one another busy, a system call in each tick would cost several times what the callbacks do;
+/// never polling would starve the descriptors. So a busy loop polls once in each `budget` of a counter that is cheap
+/// to read, such as the processor's time-stamp counter. The counter's unit is the caller's affair, and so are its
+/// jumps: one that goes backwards (another processor's) or wraps causes a poll too many, never one too few for longer
+/// than the budget.
+#[derive(Debug)]
+pub struct TickPolicy {
+    budget: u64,
+    last_poll: Option<u64>,
+}
+
+impl TickPolicy {
+    /// Make a policy which lets a busy loop go `budget` units of the counter without polling. Zero polls in each tick.
+    #[must_use]
+    pub const fn new(budget: u64) -> Self {
+        Self {
+            budget,
+            last_poll: None,
+        }
+    }
+
+    /// Decide for one tick.
+    ///
+    /// `ready`: a callback waits. `stopping`: the loop is to end with this tick, so it must not wait. `clock_units`:
+    /// the counter, now. `next_deadline`: the first timer's, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn decide(
+        &mut self,
+        ready: bool,
+        stopping: bool,
+        clock_units: u64,
+        next_deadline: Option<Deadline>,
+    ) -> Poll {
+        if !(ready || stopping) {
+            return Poll::Park(next_deadline.filter(|deadline| !deadline.is_never()));
+        }
+        match self.last_poll {
+            Some(last) if clock_units.wrapping_sub(last) < self.budget => Poll::Skip,
+            _ => Poll::Now,
+        }
+    }
+
+    /// Record that the loop has polled, the counter being at `clock_units` afterwards.
+    #[inline]
+    pub fn polled(&mut self, clock_units: u64) {
+        self.last_poll = Some(clock_units);
+    }
+
+    /// Forget the last poll, so that the next tick polls, as the first one does.
+    ///
+    /// For the start of a run: `loop.call_soon(loop.stop); loop.run_forever()` is how programs ask asyncio to handle
+    /// the events of the moment, however soon after the last run.
+    #[inline]
+    pub fn restart(&mut self) {
+        self.last_poll = None;
+    }
+}
