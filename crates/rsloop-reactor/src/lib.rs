@@ -1,1 +1,35 @@
 //! Readiness and wakeup of the loop: epoll and kqueue behind one contract. No Python.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `token.rs` | [`Token`]: which registration an event belongs to, and which incarnation of its descriptor |
+//! | `interest.rs` | [`Interest`] and [`Readiness`]: what is watched, and what has come |
+//! | `poller.rs` | [`Poller`] and [`Events`]: the contract that each operating system's file fulfils |
+//! | `registry.rs` | [`Registry`]: the table from descriptor to what watches it |
+//! | `wakeup.rs` | [`Wakeup`]: the descriptor by which other threads end a wait |
+//! | `sys/` | the system calls: `epoll.rs` and `eventfd.rs` (Linux), `kqueue.rs` and `pipe.rs` (macOS and the BSDs) |
+//!
+//! A byte's way in: [`Poller::wait`] fills [`Events`], whose iterator yields a [`Token`] and a [`Readiness`];
+//! [`Registry::resolve`] turns the token into a descriptor, unless that descriptor has been removed meanwhile; the
+//! readiness is masked by the interest, and the source in the registry's slot is told.
+//!
+//! `unsafe` is confined to `sys/`.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod interest;
+mod poller;
+mod registry;
+#[expect(
+    unsafe_code,
+    reason = "raw descriptors are borrowed, and kqueue is unsafe to call"
+)]
+mod sys;
+mod token;
+mod wakeup;
+
+pub use interest::{Interest, Readiness};
+pub use poller::{Events, Poller};
+pub use registry::Registry;
+pub use token::Token;
+pub use wakeup::Wakeup;

@@ -1,0 +1,43 @@
+//! The system calls. Each operating system's file provides the same names.
+//!
+//! - `Selector`: `new`, `add`, `modify`, `remove`, `wait`, with the contract of [`crate::Poller`].
+//! - `EventBuffer`: what `Selector::wait` fills, and its `iter`.
+//! - `GRANULARITY`: what `Selector::wait` counts timeouts in.
+//! - `Bell`: `new`, `ring`, `drain`, with the contract of [`crate::Wakeup`].
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::io::Errno;
+
+mod buffer;
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(target_os = "linux")]
+mod eventfd;
+#[cfg(not(target_os = "linux"))]
+mod kqueue;
+#[cfg(not(target_os = "linux"))]
+mod pipe;
+
+pub(crate) use buffer::EventBuffer;
+#[cfg(target_os = "linux")]
+pub(crate) use epoll::{GRANULARITY, Selector};
+#[cfg(target_os = "linux")]
+pub(crate) use eventfd::Bell;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use kqueue::{GRANULARITY, Selector};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use pipe::Bell;
+
+/// Borrow a descriptor for one system call.
+fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
+    if fd < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: `fd` is not negative, the only value that a BorrowedFd must never hold. That it is open is not ours to
+    // promise: it belongs to the caller, who may have closed it. The borrow only carries the number into epoll_ctl or
+    // kevent, which answer EBADF if it is closed, and neither reads, writes nor closes what it names; all that a
+    // closed and reused number can cause is a watch on the wrong descriptor, which the registry's generations cover.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
