@@ -75,3 +75,51 @@ impl<'a, T> IntoIterator for &'a ReadyQueue<T> {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_in_first_out_across_the_ring_s_seam() {
+        let mut queue = ReadyQueue::new();
+        let mut popped = Vec::new();
+        // Two in, one out: the head walks round the buffer while it grows.
+        for number in 0..1000 {
+            queue.push(2 * number);
+            queue.push(2 * number + 1);
+            popped.extend(queue.pop());
+        }
+        assert_eq!(queue.len(), 1000);
+        assert!(queue.iter().copied().eq(1000..2000));
+        popped.extend(queue.drain());
+        assert!(popped.into_iter().eq(0..2000));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_a_tick_s_callbacks_add_waits_for_the_next_tick() {
+        let mut queue = ReadyQueue::new();
+        queue.push(1);
+        queue.push(2);
+        let mut ran = Vec::new();
+        for _ in 0..queue.len() {
+            let number = queue.pop().unwrap();
+            queue.push(number * 10);
+            ran.push(number);
+        }
+        assert_eq!(ran, [1, 2]);
+        assert!(queue.iter().eq(&[10, 20]));
+    }
+
+    #[test]
+    fn draining_drops_what_is_not_consumed() {
+        let entry = std::rc::Rc::new(());
+        let mut queue = ReadyQueue::default();
+        queue.push(entry.clone());
+        queue.push(entry.clone());
+        drop(queue.drain());
+        assert_eq!(std::rc::Rc::strong_count(&entry), 1);
+        assert!(queue.pop().is_none());
+    }
+}

@@ -74,3 +74,83 @@ impl TickPolicy {
         self.last_poll = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: u64 = 100;
+
+    fn polled_at(clock_units: u64) -> TickPolicy {
+        let mut policy = TickPolicy::new(BUDGET);
+        policy.polled(clock_units);
+        policy
+    }
+
+    #[test]
+    fn the_first_tick_polls() {
+        assert_eq!(
+            TickPolicy::new(BUDGET).decide(true, false, 0, None),
+            Poll::Now
+        );
+    }
+
+    #[test]
+    fn a_busy_tick_polls_once_the_budget_is_spent() {
+        let mut policy = polled_at(1000);
+        assert_eq!(policy.decide(true, false, 1000, None), Poll::Skip);
+        assert_eq!(policy.decide(true, false, 1099, None), Poll::Skip);
+        assert_eq!(policy.decide(true, false, 1100, None), Poll::Now);
+        policy.polled(1150);
+        assert_eq!(policy.decide(true, false, 1249, None), Poll::Skip);
+        assert_eq!(policy.decide(true, false, 1250, None), Poll::Now);
+    }
+
+    #[test]
+    fn an_idle_tick_parks_until_the_deadline() {
+        let deadline = Some(Deadline::from_ns(7));
+        assert_eq!(
+            polled_at(0).decide(false, false, 0, deadline),
+            Poll::Park(deadline)
+        );
+        assert_eq!(polled_at(0).decide(false, false, 0, None), Poll::Park(None));
+        assert_eq!(
+            polled_at(0).decide(false, false, 0, Some(Deadline::NEVER)),
+            Poll::Park(None)
+        );
+    }
+
+    #[test]
+    fn a_stopping_tick_never_parks() {
+        let deadline = Some(Deadline::from_ns(7));
+        assert_eq!(polled_at(0).decide(false, true, 99, deadline), Poll::Skip);
+        assert_eq!(polled_at(0).decide(false, true, 100, deadline), Poll::Now);
+    }
+
+    #[test]
+    fn a_restarted_policy_polls_at_once() {
+        let mut policy = polled_at(1000);
+        policy.restart();
+        assert_eq!(policy.decide(true, true, 1001, None), Poll::Now);
+    }
+
+    #[test]
+    fn no_budget_means_a_poll_in_each_tick() {
+        let mut policy = TickPolicy::new(0);
+        policy.polled(5);
+        assert_eq!(policy.decide(true, false, 5, None), Poll::Now);
+    }
+
+    #[test]
+    fn a_counter_that_jumps_back_or_wraps_does_not_stop_the_polling() {
+        assert_eq!(polled_at(1000).decide(true, false, 999, None), Poll::Now);
+        assert_eq!(
+            polled_at(u64::MAX - 9).decide(true, false, 89, None),
+            Poll::Skip
+        );
+        assert_eq!(
+            polled_at(u64::MAX - 9).decide(true, false, 90, None),
+            Poll::Now
+        );
+    }
+}

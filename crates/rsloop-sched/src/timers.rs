@@ -193,3 +193,108 @@ impl<T> PartialEq for Entry<T> {
 }
 
 impl<T> Eq for Entry<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ns: u64) -> Deadline {
+        Deadline::from_ns(ns)
+    }
+
+    #[test]
+    fn equal_deadlines_come_in_the_order_of_insertion() {
+        let mut heap = TimerHeap::new();
+        for number in 0..50 {
+            heap.insert(at(if number % 2 == 0 { 5 } else { 3 }), number);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| heap.pop_due(at(5))).collect();
+        let expected: Vec<_> = (1..50).step_by(2).chain((0..50).step_by(2)).collect();
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn nothing_is_due_before_its_deadline() {
+        let mut heap = TimerHeap::new();
+        heap.insert(at(10), "ten");
+        assert_eq!(heap.next_deadline(), Some(at(10)));
+        assert_eq!(heap.pop_due(at(9)), None);
+        assert_eq!(heap.pop_due(at(10)), Some("ten"));
+        assert_eq!(heap.next_deadline(), None);
+    }
+
+    #[test]
+    fn never_is_kept_but_neither_announced_nor_due() {
+        let mut heap = TimerHeap::new();
+        heap.insert(Deadline::NEVER, "never");
+        assert_eq!(heap.next_deadline(), None);
+        assert_eq!(heap.pop_due(Deadline::NEVER), None);
+        heap.insert(at(1), "one");
+        assert_eq!(heap.next_deadline(), Some(at(1)));
+        assert_eq!(heap.pop_due(Deadline::NEVER), Some("one"));
+        assert_eq!((heap.len(), heap.peek()), (1, Some(&"never")));
+        assert_eq!(heap.pop(), Some("never"));
+        assert!(heap.is_empty());
+    }
+
+    /// Insert `count` entries and report the first `cancelled` of them as cancelled.
+    fn heap_of(count: u64, cancelled: u64) -> TimerHeap<u64> {
+        let mut heap = TimerHeap::new();
+        for number in 0..count {
+            heap.insert(at(number / 10), number);
+        }
+        for _ in 0..cancelled {
+            heap.note_cancelled();
+        }
+        heap
+    }
+
+    #[test]
+    fn a_small_heap_is_not_swept() {
+        let mut heap = heap_of(100, 100);
+        assert!(heap.compact_if_dominated(|_| true).is_empty());
+        assert_eq!(heap.len(), 100);
+    }
+
+    #[test]
+    fn half_cancelled_is_not_dominated() {
+        let mut heap = heap_of(200, 100);
+        assert!(heap.compact_if_dominated(|number| *number < 100).is_empty());
+        assert_eq!(heap.len(), 200);
+    }
+
+    #[test]
+    fn a_dominated_heap_gives_up_what_is_cancelled_and_keeps_its_order() {
+        let mut heap = heap_of(200, 101);
+        let mut removed = heap.compact_if_dominated(|number| *number < 101);
+        removed.sort_unstable();
+        assert!(removed.into_iter().eq(0..101));
+        // The count starts again: what is left is not dominated.
+        assert!(heap.compact_if_dominated(|_| true).is_empty());
+        assert!(std::iter::from_fn(|| heap.pop()).eq(101..200));
+    }
+
+    #[test]
+    fn popped_cancellations_do_not_count() {
+        let mut heap = heap_of(301, 151);
+        for _ in 0..100 {
+            heap.pop();
+            heap.forget_cancelled();
+        }
+        // 201 entries, 51 of them cancelled.
+        assert!(heap.compact_if_dominated(|number| *number < 151).is_empty());
+        assert_eq!(heap.len(), 201);
+    }
+
+    #[test]
+    fn draining_takes_everything_and_the_count() {
+        let mut heap = heap_of(150, 140);
+        let mut drained = heap.drain();
+        drained.sort_unstable();
+        assert!(drained.into_iter().eq(0..150));
+        for number in 0..150 {
+            heap.insert(at(0), number);
+        }
+        assert!(heap.compact_if_dominated(|_| true).is_empty());
+    }
+}
