@@ -119,3 +119,38 @@ impl Readiness {
         !self.readable && !self.writable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interests_add_up_and_come_apart() {
+        assert_eq!(Interest::READABLE | Interest::WRITABLE, Interest::BOTH);
+        assert_eq!(
+            Interest::BOTH.without(Interest::READABLE),
+            Interest::WRITABLE
+        );
+        assert!(Interest::BOTH.contains(Interest::READABLE));
+        assert!(!Interest::READABLE.contains(Interest::BOTH));
+        assert!(Interest::READABLE.contains(Interest::NONE));
+        assert!(Interest::READABLE.without(Interest::BOTH).is_none());
+        let mut interest = Interest::NONE;
+        interest |= Interest::WRITABLE;
+        assert!(interest.is_writable() && !interest.is_readable());
+    }
+
+    #[test]
+    fn masking_leaves_what_was_asked_for() {
+        assert_eq!(
+            Readiness::BOTH.masked(Interest::WRITABLE),
+            Readiness::WRITABLE
+        );
+        assert_eq!(
+            Readiness::READABLE.masked(Interest::BOTH),
+            Readiness::READABLE
+        );
+        assert!(Readiness::READABLE.masked(Interest::WRITABLE).is_none());
+        assert!(Readiness::BOTH.masked(Interest::NONE).is_none());
+    }
+}

@@ -148,3 +148,30 @@ impl fmt::Debug for Events {
         formatter.debug_list().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn timeouts_round_up_to_the_granularity() {
+        assert_eq!(round_up(Duration::ZERO, MS), Duration::ZERO);
+        assert_eq!(round_up(Duration::from_nanos(1), MS), MS);
+        assert_eq!(round_up(MS, MS), MS);
+        assert_eq!(round_up(MS + Duration::from_nanos(1), MS), 2 * MS);
+        let exact = Duration::from_nanos(123_456_789);
+        assert_eq!(round_up(exact, Duration::from_nanos(1)), exact);
+    }
+
+    #[test]
+    fn no_timeout_is_longer_than_a_day() {
+        assert_eq!(
+            round_up(LONGEST_WAIT - Duration::from_nanos(1), MS),
+            LONGEST_WAIT
+        );
+        assert_eq!(round_up(LONGEST_WAIT + MS, MS), LONGEST_WAIT);
+        assert_eq!(round_up(Duration::MAX, MS), LONGEST_WAIT);
+    }
+}

@@ -147,6 +147,30 @@ impl<T> Registry<T> {
         poller.modify(fd, Token::new(fd, slot.generation), slot.interest)
     }
 
+    /// Watch everything with a new poller, which is to be used with this table from now on.
+    ///
+    /// For what an old poller cannot be cured of: one shared with the parent after a fork, or one that reports a token
+    /// again and again which does not resolve. The latter happens when a descriptor was closed before it was removed
+    /// and a duplicate of it lives: the kernel goes on watching, and knows it by a number that names nothing now.
+    ///
+    /// Returns the descriptors that `poller` refused, because they are closed; their interest is
+    /// [`Interest::NONE`] now, and their sources stay.
+    #[must_use = "the sources of the refused descriptors wait for events which cannot come"]
+    pub fn rewatch(&mut self, poller: &Poller) -> Vec<RawFd> {
+        let mut refused = Vec::new();
+        for (fd, slot) in self.slots.iter_mut().enumerate() {
+            let fd = fd as RawFd;
+            if poller
+                .add(fd, Token::new(fd, slot.generation), slot.interest)
+                .is_err()
+            {
+                slot.interest = Interest::NONE;
+                refused.push(fd);
+            }
+        }
+        refused
+    }
+
     /// Take the source of `fd`, and stop watching. Call this before closing `fd`; see [`Poller::remove`].
     ///
     /// The slot is vacant afterwards, whatever the poller says about a descriptor that is already closed.

@@ -58,3 +58,28 @@ impl Token {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_keeps_everything() {
+        for token in [
+            Token::WAKEUP,
+            Token::new(0, 0),
+            Token::new(3, 9),
+            Token::new(i32::MAX, u32::MAX),
+        ] {
+            assert_eq!(Token::from_u64(token.to_u64()), token);
+        }
+    }
+
+    #[test]
+    fn no_descriptor_s_token_is_the_wakeup_s() {
+        assert_eq!(Token::WAKEUP.to_u64(), u64::MAX);
+        for fd in [0, 1, i32::MAX] {
+            assert_ne!(Token::new(fd, u32::MAX), Token::WAKEUP);
+        }
+    }
+}
