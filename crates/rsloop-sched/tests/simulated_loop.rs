@@ -1,5 +1,7 @@
 //! The three parts together, driven as the loop drives them, on a clock that only the test moves.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use proptest::prelude::*;
 use rsloop_sched::{Deadline, Poll, ReadyQueue, TickPolicy, TimerHeap};
 
