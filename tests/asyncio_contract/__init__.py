@@ -1,0 +1,1 @@
+"""What asyncio promises, asserted alike on the stdlib loop and on rsloop."""

@@ -1,0 +1,175 @@
+"""The two loops, ways to run code on them, and the checks that follow every test.
+
+Select one loop with ``-k stdlib`` or ``-k rsloop``.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Run(Protocol):
+    """The type of the `run` fixture."""
+
+    def __call__(self, main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+        """Run `main` to its end on a fresh loop."""
+        ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "error")
+    # The checks after each test collect garbage; keep what is imported out of that.
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(30))
+
+
+@pytest.fixture(params=["stdlib", "rsloop"])
+def loop_kind(request: pytest.FixtureRequest) -> str:
+    """Name the loop under test."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def loop_factory(loop_kind: str) -> LoopFactory:
+    """Return the callable that makes a loop of the kind under test."""
+    if loop_kind == "stdlib":
+        return asyncio.SelectorEventLoop
+    # Imported here so that `-k stdlib` works where rsloop is not installed.
+    import rsloop_core
+
+    factory: LoopFactory = rsloop_core.Loop
+    return factory
+
+
+@pytest.fixture
+def loop(loop_factory: LoopFactory) -> Iterator[asyncio.AbstractEventLoop]:
+    """Yield a fresh loop and close it after the test, if the test has not."""
+    loop = loop_factory()
+    yield loop
+    assert not loop.is_running()
+    if not loop.is_closed():
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+@pytest.fixture
+def run(loop_factory: LoopFactory) -> Run:
+    """Return a function that runs a coroutine as `asyncio.run` does."""
+
+    def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+        with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
+            return runner.run(main)
+
+    return run
+
+
+class Log(logging.Handler):
+    """Collects what asyncio logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages, without their tracebacks."""
+        return [record.getMessage() for record in self.records]
+
+
+@pytest.fixture
+def asyncio_log() -> Iterator[Log]:
+    """Collect asyncio's log records; a test that asks for them may cause errors."""
+    log = Log()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(log)
+    yield log
+    logger.removeHandler(log)
+
+
+@pytest.fixture(autouse=True)
+def nothing_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test when asyncio reports an error which the test does not ask for."""
+    if "asyncio_log" in request.fixturenames:
+        yield
+        return
+    log = Log()
+    log.setLevel(logging.ERROR)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(log)
+    yield
+    logger.removeHandler(log)
+    reports = [logging.Formatter().format(record) for record in log.records]
+    assert not reports, "\n".join(reports)
+
+
+def open_descriptors() -> dict[int, str]:
+    """Map each open descriptor of this process to what it refers to."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            # The descriptor of this very listing is closed by now.
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaked(nothing_logged: None) -> Iterator[None]:
+    """Fail the test when it leaves a descriptor, a thread or a signal setting behind."""
+    gc.collect()
+    descriptors = open_descriptors()
+    threads = set(threading.enumerate())
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    wakeup = wakeup_descriptor()
+    yield
+    gc.collect()
+    assert open_descriptors() == descriptors
+    assert set(threading.enumerate()) == threads
+    # pytest-timeout owns SIGALRM while a test runs.
+    after = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    handlers.pop(signal.SIGALRM)
+    after.pop(signal.SIGALRM)
+    assert after == handlers
+    assert wakeup_descriptor() == wakeup
+
+
+def wakeup_descriptor() -> int:
+    """Return the descriptor that `signal.set_wakeup_fd` holds now."""
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return descriptor
+
+
+@pytest.fixture
+def switch_interval() -> Iterator[None]:
+    """Make threads switch often, so that races between them show."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)

@@ -1,0 +1,10 @@
+"""Run a loop for a given number of turns."""
+
+import asyncio
+
+
+def run_turns(loop: asyncio.AbstractEventLoop, turns: int) -> None:
+    """Run `loop` so that what is ready now, and `turns - 1` generations after it, runs."""
+    for _ in range(turns):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
