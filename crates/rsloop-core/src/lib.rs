@@ -1,22 +1,22 @@
-//! The compiled event loop: `rsloop_core._core`.
+//! The compiled event loop: the module `rsloop_core._core`.
+//!
+//! A call travels downwards: `loop_` (what Python calls) uses `transports`, `bridge_abi` and `py`
+//! (CPython's C API, raw), and the two crates without Python, `rsloop-sched` and `rsloop-reactor`.
+
+mod bridge_abi;
+mod clock;
+mod loop_;
+mod py;
 
 use pyo3::prelude::*;
 
-/// The Rust base of `rsloop_core.Loop`.
-#[pyclass(subclass, dict, weakref, module = "rsloop_core._core")]
-struct LoopBase {}
-
-#[pymethods]
-impl LoopBase {
-    #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyAny>, _kwargs: Option<&Bound<'_, PyAny>>) -> Self {
-        Self {}
-    }
-}
+use crate::loop_::LoopBase;
+use crate::py::handle_type::HandleTypes;
 
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_class::<LoopBase>()
+    HandleTypes::add_to(module)?;
+    LoopBase::add_to(module)?;
+    bridge_abi::add_to(module)
 }

@@ -1,0 +1,141 @@
+//! What other threads see of a loop: its inbox and its wakeup. This is `rsl_loop`.
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pyo3::{Python, ffi};
+use rsloop_abi::Job;
+use rsloop_reactor::Wakeup;
+
+use super::inbox::{Closed, Inbox};
+
+/// A loop's part that needs no Python, and that outlives the Python loop.
+pub(crate) struct Shared {
+    inbox: Inbox,
+    /// Set by the loop before it looks at the inbox for the last time and waits.
+    sleeping: AtomicBool,
+    /// `None` once closed. A reader may ring; the descriptor is closed by the only writer.
+    wakeup: RwLock<Option<Wakeup>>,
+    /// The loop thread's mark, see [`this_thread`].
+    thread: AtomicUsize,
+    /// The value of [`FORKS`] when the loop was made.
+    born: u32,
+    /// A borrowed pointer to a weak reference that the Python loop owns; NULL before it is asked
+    /// for, and again once the Python loop is gone. Only read and written while attached.
+    pub(super) weak_reference: AtomicPtr<ffi::PyObject>,
+}
+
+/// How many forks lie between this process and the one that imported the module.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Notes, in the child, that the process was forked: loops of the parent are closed here.
+pub(crate) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A number that no other living thread has.
+fn this_thread() -> usize {
+    thread_local!(static MARK: u8 = const { 0 });
+    MARK.with(|mark| ptr::from_ref(mark).addr())
+}
+
+impl Shared {
+    /// The shared part of a new loop, which the calling thread owns.
+    pub(crate) fn new(wakeup: Wakeup) -> Self {
+        Self {
+            inbox: Inbox::new(),
+            sleeping: AtomicBool::new(false),
+            wakeup: RwLock::new(Some(wakeup)),
+            thread: AtomicUsize::new(this_thread()),
+            born: FORKS.load(Ordering::Relaxed),
+            weak_reference: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Makes the calling thread the loop thread.
+    pub(crate) fn enter_thread(&self) {
+        self.thread.store(this_thread(), Ordering::Relaxed);
+    }
+
+    /// Whether the calling thread is the loop thread.
+    pub(crate) fn on_loop_thread(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// Whether this process is a fork of the one that made the loop.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.born != FORKS.load(Ordering::Relaxed)
+    }
+
+    /// Announces that the loop will wait; `false` when there is work, so that it must not.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        let empty = self.inbox.is_empty();
+        if !empty {
+            self.wake_up();
+        }
+        empty
+    }
+
+    /// Ends what [`Shared::fall_asleep`] began.
+    pub(crate) fn wake_up(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes the loop if it waits. Rings at most once for each time that it fell asleep.
+    pub(crate) fn ring_if_asleep(&self) {
+        if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
+            let wakeup = self.wakeup.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(wakeup) = &*wakeup {
+                wakeup.ring();
+            }
+        }
+    }
+
+    /// Makes the descriptor quiet again after it woke the loop.
+    pub(crate) fn drain_wakeup(&self) {
+        let wakeup = self.wakeup.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wakeup) = &*wakeup {
+            wakeup.drain();
+        }
+    }
+
+    /// Hands a job to the loop.
+    ///
+    /// # Safety
+    /// As [`Inbox::push`].
+    pub(crate) unsafe fn post(&self, job: NonNull<Job>) -> Result<(), Closed> {
+        if self.is_forked() {
+            return Err(Closed);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.inbox.push(job)? };
+        self.ring_if_asleep();
+        Ok(())
+    }
+
+    /// Runs the jobs posted so far; those that they post wait for the next tick.
+    #[inline]
+    pub(crate) fn run_jobs(self: &Arc<Self>, _py: Python<'_>) {
+        for job in self.inbox.take() {
+            // SAFETY: the batch owns the job and gives it back with this call, on the loop's
+            // thread, attached, as the table promises.
+            unsafe { (job.as_ref().run)(job.as_ptr(), Arc::as_ptr(self).cast_mut().cast()) };
+        }
+    }
+
+    /// Refuses jobs from now on, drops those that will not run, and closes the wakeup.
+    pub(crate) fn close(&self, _py: Python<'_>) {
+        for job in self.inbox.close() {
+            // SAFETY: as in `run_jobs`, on the thread that closes the loop.
+            unsafe { (job.as_ref().drop)(job.as_ptr()) };
+        }
+        drop(
+            self.wakeup
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+}

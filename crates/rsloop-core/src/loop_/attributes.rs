@@ -1,0 +1,127 @@
+//! What inherited asyncio code reads and writes of a loop, and the small methods that it calls.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::PyTuple;
+
+use super::LoopBase;
+
+#[pymethods]
+impl LoopBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
+    ) -> PyResult<Self> {
+        Self::open()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.clear();
+    }
+
+    /// Run ticks until stop() is called; outside of run_forever(), one tick.
+    ///
+    /// Differs: asyncio's runs one tick in either case. Its run_forever() calls this in a loop
+    /// that ends with stop(), so that whole loop is here.
+    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().run_until_stopped(slf.as_any())
+    }
+
+    /// Release what is queued and watched, and close the descriptors.
+    fn _release(slf: &Bound<'_, Self>) {
+        slf.get().release(slf.py());
+    }
+
+    /// Stop the loop at the end of the current tick, or after one tick if it is not running.
+    fn stop(&self) {
+        self.stopping.set(true);
+    }
+
+    /// Return whether run_forever() is running.
+    fn is_running(&self) -> bool {
+        self.thread_id.load(Ordering::Relaxed) != 0
+    }
+
+    /// Return whether the loop was closed.
+    fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Return whether debug mode is on.
+    fn get_debug(&self) -> bool {
+        self.debug.get()
+    }
+
+    #[pyo3(name = "_check_closed")]
+    fn py_check_closed(&self) -> PyResult<()> {
+        self.check_closed()
+    }
+
+    #[getter(_closed)]
+    fn get_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    #[setter(_closed)]
+    fn set_closed(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.closed.set(value.is_truthy()?);
+        Ok(())
+    }
+
+    #[getter(_stopping)]
+    fn get_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    #[setter(_stopping)]
+    fn set_stopping(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.stopping.set(value.is_truthy()?);
+        Ok(())
+    }
+
+    #[getter(_debug)]
+    fn get_debug_attribute(&self) -> bool {
+        self.debug.get()
+    }
+
+    #[setter(_debug)]
+    fn set_debug_attribute(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.debug.set(value.is_truthy()?);
+        Ok(())
+    }
+
+    #[getter(_thread_id)]
+    fn get_thread_id(&self) -> Option<u64> {
+        Some(self.thread_id.load(Ordering::Relaxed)).filter(|&id| id != 0)
+    }
+
+    #[setter(_thread_id)]
+    fn set_thread_id(&self, value: Option<u64>) {
+        self.thread_id.store(value.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    #[getter(_task_factory)]
+    fn get_task_factory(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        let py = slf.py();
+        slf.get().task_factory.with(py, |factory| {
+            factory.as_ref().map(|factory| factory.clone_ref(py))
+        })
+    }
+
+    #[setter(_task_factory)]
+    fn set_task_factory(slf: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
+        let replaced = slf
+            .get()
+            .task_factory
+            .with(slf.py(), |factory| std::mem::replace(factory, value));
+        drop(replaced);
+    }
+}

@@ -1,0 +1,21 @@
+//! `LoopBase`: the Rust half of `rsloop_core.Loop`.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `state` | the fields, and how the garbage collector and `close()` see them |
+//! | `schedule` | `call_soon` and its kin |
+//! | `timers` | `call_later`, `call_at`, and the heap behind them |
+//! | `create` | `create_future`, `create_task` |
+//! | `watch` | readers and writers: descriptors and what waits for them |
+//! | `run` | the tick: poll, collect what is due, run it |
+//! | `attributes` | the private attributes that inherited asyncio code reads and writes |
+
+mod attributes;
+mod create;
+mod run;
+mod schedule;
+mod state;
+mod timers;
+mod watch;
+
+pub(crate) use state::LoopBase;

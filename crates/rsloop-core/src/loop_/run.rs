@@ -1,0 +1,168 @@
+//! The tick: poll, collect what is due, run what was ready when the running began.
+
+use std::io;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use rsloop_reactor::{Events, Token};
+use rsloop_sched::{Deadline, Poll};
+
+use super::LoopBase;
+use super::state::Ready;
+use crate::clock;
+use crate::py::handle_type::HandleTypes;
+
+impl LoopBase {
+    /// Runs ticks until `stop()` is called, or a callback raises what no loop survives.
+    ///
+    /// A tick is asyncio's: descriptors first, then timers, then what was ready when the running
+    /// began; what that queues waits for the next tick.
+    pub(super) fn run_until_stopped(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        self.shared.enter_thread();
+        self.policy.with(py, |policy| policy.restart());
+        let mut events = Events::new();
+        loop {
+            self.tick(slf, &mut events)?;
+            if self.stopping.get() {
+                return Ok(());
+            }
+        }
+    }
+
+    #[inline]
+    fn tick(&self, slf: &Bound<'_, PyAny>, events: &mut Events) -> PyResult<()> {
+        let py = slf.py();
+        let ready = self.ready.with(py, |ready| !ready.is_empty());
+        let deadline = if ready { None } else { self.next_deadline(py) };
+        let poll = self.policy.with(py, |policy| {
+            policy.decide(ready, self.stopping.get(), clock::ticks(), deadline)
+        });
+        match poll {
+            Poll::Skip => {}
+            Poll::Now => self.poll(py, events, Some(Duration::ZERO))?,
+            Poll::Park(deadline) => self.park(py, events, deadline)?,
+        }
+        self.shared.run_jobs(py);
+        self.collect_due(py)?;
+        let count = self.ready.with(py, |ready| ready.len());
+        for _ in 0..count {
+            // A callback that closes the loop finds it running, so only itself can empty it.
+            let Some(entry) = self.ready.with(py, |ready| ready.pop()) else {
+                break;
+            };
+            if self.debug.get() {
+                self.run_timed(slf, entry)?;
+            } else {
+                self.run_entry(slf, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a descriptor, a wake-up or the deadline, detached from Python.
+    fn park(
+        &self,
+        py: Python<'_>,
+        events: &mut Events,
+        deadline: Option<Deadline>,
+    ) -> PyResult<()> {
+        let timeout = match deadline {
+            None => None,
+            Some(deadline) => deadline.remaining(clock::now()),
+        };
+        if timeout == Some(Duration::ZERO) || !self.shared.fall_asleep() {
+            return self.poll(py, events, Some(Duration::ZERO));
+        }
+        let result = self.poll(py, events, timeout);
+        self.shared.wake_up();
+        result
+    }
+
+    fn poll(&self, py: Python<'_>, events: &mut Events, timeout: Option<Duration>) -> PyResult<()> {
+        let poller = self
+            .io
+            .with(py, |io| io.as_ref().map(|io| io.poller.clone()));
+        let Some(poller) = poller else {
+            return self.check_closed();
+        };
+        let result = if timeout == Some(Duration::ZERO) {
+            poller.wait(events, timeout)
+        } else {
+            py.detach(|| poller.wait(events, timeout))
+        };
+        self.policy.with(py, |policy| policy.polled(clock::ticks()));
+        py.check_signals()?;
+        match result {
+            // A signal came: its handler has run, and may have queued something.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(()) => {}
+        }
+        for (token, readiness) in events.iter() {
+            if token == Token::WAKEUP {
+                self.shared.drain_wakeup();
+            } else {
+                self.dispatch(py, token, readiness);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn run_entry(&self, slf: &Bound<'_, PyAny>, entry: Ready) -> PyResult<()> {
+        let py = slf.py();
+        match entry {
+            Ready::Handle(handle) => {
+                let object = handle.into_bound(py);
+                let Some(handle) = HandleTypes::get(py).cast(object.as_borrowed()) else {
+                    return Ok(());
+                };
+                if handle.is_cancelled() {
+                    return Ok(());
+                }
+                handle.run().or_else(|error| report(slf, &object, error))
+            }
+            // asyncio's handles report their exceptions themselves.
+            Ready::Foreign(handle) => {
+                let handle = handle.bind(py);
+                if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
+                    return Ok(());
+                }
+                handle.call_method0(intern!(py, "_run")).map(drop)
+            }
+        }
+    }
+
+    /// Runs an entry in debug mode, which warns about those that take long.
+    fn run_timed(&self, slf: &Bound<'_, PyAny>, entry: Ready) -> PyResult<()> {
+        let py = slf.py();
+        let handle = match &entry {
+            Ready::Handle(handle) | Ready::Foreign(handle) => handle.clone_ref(py),
+        };
+        let start = clock::now_secs();
+        slf.setattr(intern!(py, "_current_handle"), &handle)?;
+        let result = self.run_entry(slf, entry);
+        slf.setattr(intern!(py, "_current_handle"), py.None())?;
+        result?;
+        let seconds = clock::now_secs() - start;
+        slf.call_method1(intern!(py, "_warn_if_slow"), (handle, seconds))
+            .map(drop)
+    }
+}
+
+/// Passes the exception of a callback to the loop's exception handler.
+#[cold]
+fn report(slf: &Bound<'_, PyAny>, handle: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let py = slf.py();
+    if error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        return Err(error);
+    }
+    slf.call_method1(
+        intern!(py, "_callback_failed"),
+        (handle, error.into_value(py)),
+    )
+    .map(drop)
+}

@@ -1,0 +1,157 @@
+//! `call_soon` and `call_soon_threadsafe`, and the hooks by which inherited code queues a handle.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::{ffi, intern};
+
+use super::LoopBase;
+use super::state::Ready;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::handle::{self, Call};
+use crate::py::handle_type::HandleTypes;
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method {
+            name: c"call_soon",
+            function: fastcall!(LoopBase, call_soon),
+            doc: c"call_soon($self, callback, /, *args, context=None)\n--\n\n\
+                Run callback(*args) in the next tick, after everything queued before.\n\n\
+                context is the contextvars.Context to run in, by default a copy of the current one. Returns\n\
+                the Handle that cancels it. Raises RuntimeError when the loop is closed, TypeError when\n\
+                callback cannot be called. Not thread-safe. Follows asyncio.loop.call_soon.\n\n\
+                Differs: a callback that cannot be called is refused here in any mode, not only in\n\
+                debug mode.",
+        },
+        Method {
+            name: c"call_soon_threadsafe",
+            function: fastcall!(LoopBase, call_soon_threadsafe),
+            doc: c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n\
+                Run callback(*args) in the loop's thread, and wake the loop for it.\n\n\
+                As call_soon, from any thread. Follows asyncio.loop.call_soon_threadsafe.",
+        },
+        Method {
+            name: c"_add_callback",
+            function: fastcall!(LoopBase, add_callback),
+            doc: c"_add_callback($self, handle)\n--\n\nQueue an asyncio.Handle, unless cancelled.",
+        },
+        Method {
+            name: c"_add_callback_signalsafe",
+            function: fastcall!(LoopBase, add_callback_signalsafe),
+            doc: c"_add_callback_signalsafe($self, handle)\n--\n\n\
+                Queue an asyncio.Handle, and wake the loop for it.",
+        },
+        Method {
+            name: c"_write_to_self",
+            function: fastcall!(LoopBase, write_to_self),
+            doc: c"_write_to_self($self)\n--\n\nWake the loop if it waits. Thread-safe.",
+        },
+    ]
+}
+
+fn call_soon(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    this.queue_call(slf, args, "call_soon")
+}
+
+fn call_soon_threadsafe(
+    slf: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let handle = this.queue_call(slf, args, "call_soon_threadsafe")?;
+    this.shared.ring_if_asleep();
+    Ok(handle)
+}
+
+fn add_callback(
+    slf: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let handle = args.required(0, "_add_callback", "handle")?;
+    if !handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
+        this.queue(handle);
+    }
+    Ok(py.None())
+}
+
+fn add_callback_signalsafe(
+    slf: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let none = add_callback(slf, this, args)?;
+    this.shared.ring_if_asleep();
+    Ok(none)
+}
+
+fn write_to_self(slf: &Bound<'_, PyAny>, this: &LoopBase, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    this.shared.ring_if_asleep();
+    Ok(slf.py().None())
+}
+
+impl LoopBase {
+    /// The body of both methods. With a GIL, holding it is all that another thread needs, so both
+    /// share one queue and their callbacks run in the order of the calls, as asyncio's do.
+    #[inline]
+    fn queue_call(
+        &self,
+        slf: &Bound<'_, PyAny>,
+        args: Args<'_, '_>,
+        method: &str,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let callback = args.required(0, method, "callback")?;
+        let context = args.only_keyword(intern!(py, "context"), method)?;
+        self.check_closed()?;
+        check_callable(&callback, method)?;
+        if self.debug.get() {
+            let debug = slf.getattr(intern!(py, "_debug_call_soon"))?;
+            return args
+                .forward(&debug, &method.into_pyobject(py)?.into_any())
+                .map(Bound::unbind);
+        }
+        let call = Call {
+            callback: callback.as_ptr(),
+            arguments: args.tail(1),
+        };
+        let handle = handle::new_handle(py, HandleTypes::get(py), &call, context)?.unbind();
+        self.ready
+            .with(py, |ready| ready.push(Ready::Handle(handle.clone_ref(py))));
+        Ok(handle)
+    }
+
+    /// Queues a handle, ours or asyncio's.
+    pub(super) fn queue(&self, handle: Borrowed<'_, '_, PyAny>) {
+        let py = handle.py();
+        let owned = handle.to_owned().unbind();
+        let entry = match HandleTypes::get(py).cast(handle) {
+            Some(_) => Ready::Handle(owned),
+            None => Ready::Foreign(owned),
+        };
+        self.ready.with(py, |ready| ready.push(entry));
+    }
+}
+
+/// Refuses what could only fail later, when nobody can tell any more who asked for it.
+#[inline]
+pub(super) fn check_callable(callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+    // SAFETY: attached, and the object is alive.
+    if unsafe { ffi::PyCallable_Check(callback.as_ptr()) } != 0 {
+        return Ok(());
+    }
+    let coroutines = callback.py().import("asyncio.coroutines")?;
+    if coroutines
+        .call_method1("iscoroutine", (callback,))?
+        .is_truthy()?
+    {
+        return Err(PyTypeError::new_err(format!(
+            "coroutines cannot be used with {method}()"
+        )));
+    }
+    Err(PyTypeError::new_err(format!(
+        "a callable object was expected by {method}(), got {}",
+        callback.repr()?
+    )))
+}

@@ -1,0 +1,228 @@
+//! The fields of a loop, and their end.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use rsloop_reactor::{Interest, Poller, Readiness, Registry, Token, Wakeup};
+use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
+
+use super::{create, schedule, timers, watch};
+use crate::bridge_abi::Shared;
+use crate::clock;
+use crate::py::fastcall::{self, Receiver};
+use crate::py::gil_cell::GilCell;
+use crate::py::handle::{self, Handle};
+
+/// The Rust base of `rsloop_core.Loop`.
+///
+/// No field is borrowed while Python code can run, or while the loop is detached: each access is
+/// one short closure, so that a callback may call any method of its loop.
+#[pyclass(subclass, dict, weakref, frozen, module = "rsloop_core._core")]
+pub(crate) struct LoopBase {
+    pub(super) ready: GilCell<ReadyQueue<Ready>>,
+    pub(super) timers: GilCell<TimerHeap<Timer>>,
+    pub(super) io: GilCell<Option<Io>>,
+    pub(super) policy: GilCell<TickPolicy>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) stopping: Flag,
+    pub(super) closed: Flag,
+    pub(super) debug: Flag,
+    /// `threading.get_ident()` of the thread that runs the loop, 0 while none does.
+    pub(super) thread_id: AtomicU64,
+    pub(super) task_factory: GilCell<Option<Py<PyAny>>>,
+}
+
+/// What the ready queue holds.
+pub(super) enum Ready {
+    /// A handle of ours.
+    Handle(Handle),
+    /// A handle of asyncio's: debug mode and inherited code make them.
+    Foreign(Py<PyAny>),
+}
+
+/// What the timer heap holds.
+pub(super) enum Timer {
+    /// A timer handle of ours.
+    Ours(Handle),
+    /// A timer handle of asyncio's, made in debug mode.
+    Foreign(Py<PyAny>),
+}
+
+/// What waits for a descriptor: the handles of `add_reader` and `add_writer`.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) reader: Option<Handle>,
+    pub(super) writer: Option<Handle>,
+}
+
+/// The descriptors of an open loop.
+pub(super) struct Io {
+    pub(super) poller: Arc<Poller>,
+    pub(super) registry: Registry<Source>,
+}
+
+/// A boolean that needs no lock.
+pub(super) struct Flag(AtomicBool);
+
+impl Flag {
+    const fn new(value: bool) -> Self {
+        Self(AtomicBool::new(value))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Receiver for LoopBase {
+    #[inline]
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> &'a Self {
+        // SAFETY: the caller promises an instance, and the class is frozen.
+        unsafe { &*std::ptr::from_ref(object.cast_unchecked::<Self>().get()) }
+    }
+}
+
+impl LoopBase {
+    /// Adds the class, with its hot methods, to `module`.
+    pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add_class::<Self>()?;
+        let class = module.py().get_type::<Self>();
+        for methods in [
+            schedule::methods(),
+            timers::methods(),
+            create::methods(),
+            watch::methods(),
+        ] {
+            fastcall::attach(&class, methods)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the descriptors of a new loop.
+    pub(super) fn open() -> PyResult<Self> {
+        let poller = Poller::new()?;
+        let wakeup = Wakeup::new()?;
+        poller.add(wakeup.as_raw_fd(), Token::WAKEUP, Interest::READABLE)?;
+        Ok(Self {
+            ready: GilCell::new(ReadyQueue::new()),
+            timers: GilCell::new(TimerHeap::new()),
+            io: GilCell::new(Some(Io {
+                poller: Arc::new(poller),
+                registry: Registry::new(),
+            })),
+            policy: GilCell::new(TickPolicy::new(clock::POLL_BUDGET_TICKS)),
+            shared: Arc::new(Shared::new(wakeup)),
+            stopping: Flag::new(false),
+            closed: Flag::new(false),
+            debug: Flag::new(false),
+            thread_id: AtomicU64::new(0),
+            task_factory: GilCell::new(None),
+        })
+    }
+
+    /// Fails when the loop is closed.
+    #[inline]
+    pub(super) fn check_closed(&self) -> PyResult<()> {
+        if self.closed.get() {
+            return Err(PyRuntimeError::new_err("Event loop is closed"));
+        }
+        Ok(())
+    }
+
+    /// Releases everything the loop holds: queued callbacks never run, descriptors are closed.
+    pub(super) fn release(&self, py: Python<'_>) {
+        // Each value is moved out of its cell first: dropping it may run Python code.
+        let ready: Vec<Ready> = self.ready.with(py, |ready| ready.drain().collect());
+        let timers = self.timers.with(py, TimerHeap::drain);
+        let io = self.io.with(py, Option::take);
+        for timer in &timers {
+            timer.unschedule(py);
+        }
+        drop((ready, timers));
+        self.shared.close(py);
+        if let Some(Io {
+            poller,
+            mut registry,
+        }) = io
+        {
+            drop(registry.drain(&poller));
+        }
+    }
+
+    /// Shows the garbage collector what the loop refers to.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A cell that is in use belongs to a running thread, whose loop is no garbage.
+        self.ready
+            .try_with(|ready| {
+                ready.iter().try_for_each(|entry| match entry {
+                    Ready::Handle(handle) => handle::traverse_queued(handle, visit),
+                    Ready::Foreign(handle) => visit.call(handle),
+                })
+            })
+            .unwrap_or(Ok(()))?;
+        self.timers
+            .try_with(|timers| {
+                timers.iter().try_for_each(|timer| match timer {
+                    Timer::Ours(handle) | Timer::Foreign(handle) => visit.call(handle),
+                })
+            })
+            .unwrap_or(Ok(()))?;
+        self.io
+            .try_with(|io| {
+                io.iter()
+                    .flat_map(|io| io.registry.iter())
+                    .try_for_each(|(_, source)| {
+                        visit.call(&source.reader)?;
+                        visit.call(&source.writer)
+                    })
+            })
+            .unwrap_or(Ok(()))?;
+        self.task_factory
+            .try_with(|factory| visit.call(&*factory))
+            .unwrap_or(Ok(()))
+    }
+
+    /// Breaks the cycles that the garbage collector found.
+    pub(super) fn clear(&self) {
+        let ready = self
+            .ready
+            .try_with_mut(|ready| ready.drain().collect::<Vec<_>>());
+        let timers = self.timers.try_with_mut(TimerHeap::drain);
+        let sources = self.io.try_with_mut(|io| {
+            io.as_mut()
+                .map(|Io { poller, registry }| registry.drain(poller))
+        });
+        let factory = self.task_factory.try_with_mut(Option::take);
+        drop((ready, timers, sources, factory));
+    }
+}
+
+impl Drop for LoopBase {
+    fn drop(&mut self) {
+        // A loop that was never closed: its descriptors go with it, quietly, since asyncio's
+        // own `__del__` has warned already.
+        Python::attach(|py| self.shared.close(py));
+    }
+}
+
+/// Which handles an event makes ready.
+pub(super) fn interest_of(readiness: Readiness) -> Interest {
+    let mut interest = Interest::NONE;
+    if readiness.readable {
+        interest |= Interest::READABLE;
+    }
+    if readiness.writable {
+        interest |= Interest::WRITABLE;
+    }
+    interest
+}

@@ -1,0 +1,249 @@
+//! `call_later`, `call_at`, `time`, and the heap behind them.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyInt};
+use rsloop_sched::Deadline;
+
+use super::LoopBase;
+use super::schedule::check_callable;
+use super::state::{Ready, Timer};
+use crate::clock;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::handle::{self, Call};
+use crate::py::handle_type::HandleTypes;
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method {
+            name: c"time",
+            function: fastcall!(LoopBase, time),
+            doc: c"time($self)\n--\n\nReturn the loop's clock in seconds, as time.monotonic().",
+        },
+        Method {
+            name: c"call_later",
+            function: fastcall!(LoopBase, call_later),
+            doc: c"call_later($self, delay, callback, /, *args, context=None)\n--\n\n\
+                Run callback(*args) after delay seconds.\n\n\
+                delay is a number of seconds; infinity never comes. context is the contextvars.Context to run\n\
+                in, by default a copy of the current one. Returns the TimerHandle that cancels it. Raises\n\
+                RuntimeError when the loop is closed, TypeError when delay is no number or callback cannot be\n\
+                called. Not thread-safe. Follows asyncio.loop.call_later.\n\n\
+                Differs: timers that are due at the same time run in the order they were made in.",
+        },
+        Method {
+            name: c"call_at",
+            function: fastcall!(LoopBase, call_at),
+            doc: c"call_at($self, when, callback, /, *args, context=None)\n--\n\n\
+                Run callback(*args) at when, in seconds on the loop's clock.\n\n\
+                As call_later. Follows asyncio.loop.call_at.",
+        },
+        Method {
+            name: c"_schedule_timer",
+            function: fastcall!(LoopBase, schedule_timer),
+            doc: c"_schedule_timer($self, timer)\n--\n\nPut an asyncio.TimerHandle into the heap.",
+        },
+        Method {
+            name: c"_timer_handle_cancelled",
+            function: fastcall!(LoopBase, timer_handle_cancelled),
+            doc: c"_timer_handle_cancelled($self, handle)\n--\n\nNote that a timer was cancelled.",
+        },
+    ]
+}
+
+fn time(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.at_most(0, "time")?;
+    Ok(PyFloat::new(slf.py(), clock::now_secs())
+        .into_any()
+        .unbind())
+}
+
+fn call_later(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let delay = args.required(0, "call_later", "delay")?;
+    if delay.is_none() {
+        return Err(PyTypeError::new_err("delay must not be None"));
+    }
+    let now = clock::now_secs();
+    let when = match exact_number(&delay)? {
+        Some(delay) => now + delay,
+        // Whatever Python makes of `time + delay`, the error included.
+        None => PyFloat::new(py, now).add(&*delay)?.extract()?,
+    };
+    this.call_at_secs(slf, args, "call_later", when)
+}
+
+fn call_at(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let when = args.required(0, "call_at", "when")?;
+    if when.is_none() {
+        return Err(PyTypeError::new_err("when cannot be None"));
+    }
+    let when = match exact_number(&when)? {
+        Some(when) => when,
+        None => when.extract()?,
+    };
+    this.call_at_secs(slf, args, "call_at", when)
+}
+
+/// The value of a plain `float` or `int`; other types are Python's affair.
+#[inline]
+fn exact_number(number: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+    if let Ok(number) = number.cast_exact::<PyFloat>() {
+        Ok(Some(number.value()))
+    } else if number.is_exact_instance_of::<PyInt>() {
+        number.extract().map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn schedule_timer(
+    slf: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let timer = args.required(0, "_schedule_timer", "timer")?;
+    let when: f64 = timer.call_method0(intern!(py, "when"))?.extract()?;
+    timer.setattr(intern!(py, "_scheduled"), true)?;
+    let entry = Timer::Foreign(timer.to_owned().unbind());
+    this.timers
+        .with(py, |timers| timers.insert(deadline(when), entry));
+    Ok(py.None())
+}
+
+fn timer_handle_cancelled(
+    slf: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let timer = args.required(0, "_timer_handle_cancelled", "handle")?;
+    let types = HandleTypes::get(py);
+    if types.cast(timer).is_some() {
+        let removed = this.timers.with(py, |timers| {
+            timers.note_cancelled();
+            timers.compact_if_dominated(|timer| timer.is_cancelled(py, types))
+        });
+        for timer in &removed {
+            timer.unschedule(py);
+        }
+    }
+    Ok(py.None())
+}
+
+impl LoopBase {
+    fn call_at_secs(
+        &self,
+        slf: &Bound<'_, PyAny>,
+        args: Args<'_, '_>,
+        method: &str,
+        when: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let callback = args.required(1, method, "callback")?;
+        let context = args.only_keyword(intern!(py, "context"), method)?;
+        self.check_closed()?;
+        check_callable(&callback, method)?;
+        if self.debug.get() {
+            let debug = slf.getattr(intern!(py, "_debug_call_at"))?;
+            let prefix = (method, when).into_pyobject(py)?.into_any();
+            return args.forward(&debug, &prefix).map(Bound::unbind);
+        }
+        let call = Call {
+            callback: callback.as_ptr(),
+            arguments: args.tail(2),
+        };
+        let types = HandleTypes::get(py);
+        let handle = handle::new_timer_handle(py, types, &call, context, when, slf)?.unbind();
+        let entry = Timer::Ours(handle.clone_ref(py));
+        self.timers
+            .with(py, |timers| timers.insert(deadline(when), entry));
+        Ok(handle)
+    }
+
+    /// Moves the timers that are due to the ready queue.
+    pub(super) fn collect_due(&self, py: Python<'_>) -> PyResult<()> {
+        if self
+            .timers
+            .with(py, |timers| timers.next_deadline().is_none())
+        {
+            return Ok(());
+        }
+        let now = clock::now();
+        let types = HandleTypes::get(py);
+        while let Some(timer) = self.timers.with(py, |timers| timers.pop_due(now)) {
+            timer.unschedule(py);
+            match timer {
+                Timer::Ours(handle) => {
+                    if is_cancelled(py, types, &handle) {
+                        self.timers.with(py, |timers| timers.forget_cancelled());
+                    } else {
+                        self.ready
+                            .with(py, |ready| ready.push(Ready::Handle(handle)));
+                    }
+                }
+                Timer::Foreign(handle) => {
+                    handle.setattr(py, intern!(py, "_scheduled"), false)?;
+                    self.ready
+                        .with(py, |ready| ready.push(Ready::Foreign(handle)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first deadline that somebody still waits for.
+    pub(super) fn next_deadline(&self, py: Python<'_>) -> Option<Deadline> {
+        let types = HandleTypes::get(py);
+        loop {
+            let (deadline, cancelled) = self.timers.with(py, |timers| {
+                let deadline = timers.next_deadline();
+                let cancelled = timers
+                    .peek()
+                    .is_some_and(|timer| timer.is_cancelled(py, types));
+                let cancelled = if cancelled { timers.pop() } else { None };
+                if cancelled.is_some() {
+                    timers.forget_cancelled();
+                }
+                (deadline, cancelled)
+            });
+            match cancelled {
+                Some(timer) => timer.unschedule(py),
+                None => return deadline,
+            }
+        }
+    }
+}
+
+impl Timer {
+    /// Whether nobody waits for it any more.
+    fn is_cancelled(&self, py: Python<'_>, types: &HandleTypes) -> bool {
+        match self {
+            Self::Ours(handle) => is_cancelled(py, types, handle),
+            // Debug mode's handles stay in the heap until they are due.
+            Self::Foreign(_) => false,
+        }
+    }
+
+    /// Tells the handle that it has left the heap.
+    pub(super) fn unschedule(&self, py: Python<'_>) {
+        if let Self::Ours(handle) = self {
+            if let Some(handle) = HandleTypes::get(py).cast(handle.bind_borrowed(py)) {
+                handle.unschedule();
+            }
+        }
+    }
+}
+
+fn is_cancelled(py: Python<'_>, types: &HandleTypes, handle: &Py<PyAny>) -> bool {
+    types
+        .cast(handle.bind_borrowed(py))
+        .is_some_and(|handle| handle.is_cancelled())
+}
+
+/// NaN is due at once: asyncio's comparison `when >= now` is false for it.
+fn deadline(when: f64) -> Deadline {
+    Deadline::from_secs(when)
+}

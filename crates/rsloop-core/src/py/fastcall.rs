@@ -1,0 +1,319 @@
+//! Methods on CPython's fastest calling convention, `METH_FASTCALL | METH_KEYWORDS`.
+//!
+//! PyO3's own methods parse their arguments into Rust types before the body runs. The loop's hot
+//! methods take `(callback, *args, context=None)`, for which reading the vector directly costs a
+//! fifth as much.
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::types::{PyAnyMethods, PyString, PyTuple, PyTupleMethods, PyType, PyTypeMethods};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
+
+/// The arguments of one call, borrowed from the caller's stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Args<'a, 'py> {
+    positional: &'a [*mut ffi::PyObject],
+    keyword_values: &'a [*mut ffi::PyObject],
+    keyword_names: *mut ffi::PyObject,
+    py: Python<'py>,
+}
+
+impl<'a, 'py> Args<'a, 'py> {
+    /// The number of positional arguments.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.positional.len()
+    }
+
+    /// The positional argument at `index`.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<Borrowed<'a, 'py, PyAny>> {
+        // SAFETY: the interpreter keeps the arguments of a call alive until it returns.
+        self.positional
+            .get(index)
+            .map(|&argument| unsafe { Borrowed::from_ptr(self.py, argument) })
+    }
+
+    /// The positional argument at `index`, or a `TypeError` that names `method` and `parameter`.
+    #[inline]
+    pub(crate) fn required(
+        &self,
+        index: usize,
+        method: &str,
+        parameter: &str,
+    ) -> PyResult<Borrowed<'a, 'py, PyAny>> {
+        self.get(index).ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "{method}() missing 1 required positional argument: '{parameter}'"
+            ))
+        })
+    }
+
+    /// Refuses more than `most` positional arguments.
+    pub(crate) fn at_most(&self, most: usize, method: &str) -> PyResult<()> {
+        if self.len() > most {
+            return Err(PyTypeError::new_err(format!(
+                "{method}() takes at most {most} positional arguments ({} given)",
+                self.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The positional arguments from `start` on.
+    #[inline]
+    pub(crate) fn tail(&self, start: usize) -> &'a [*mut ffi::PyObject] {
+        self.positional.get(start..).unwrap_or_default()
+    }
+
+    /// Whether the call has keyword arguments.
+    #[inline]
+    pub(crate) fn has_keywords(&self) -> bool {
+        !self.keyword_values.is_empty()
+    }
+
+    /// The keyword arguments, name and value.
+    pub(crate) fn keywords(
+        &self,
+    ) -> impl Iterator<Item = (Borrowed<'a, 'py, PyString>, Borrowed<'a, 'py, PyAny>)> + use<'a, 'py>
+    {
+        let (names, py) = (self.keyword_names, self.py);
+        self.keyword_values
+            .iter()
+            .enumerate()
+            .map(move |(index, &value)| {
+                // SAFETY: the tuple of names has one `str` for each value, and both live as long as
+                // the call.
+                unsafe {
+                    let name = ffi::PyTuple_GET_ITEM(names, index as ffi::Py_ssize_t);
+                    (
+                        Borrowed::<PyAny>::from_ptr(py, name).cast_unchecked::<PyString>(),
+                        Borrowed::from_ptr(py, value),
+                    )
+                }
+            })
+    }
+
+    /// The one keyword argument `name` that `method` takes, `None` when it is absent or `None`.
+    #[inline]
+    pub(crate) fn only_keyword(
+        &self,
+        name: &Bound<'py, PyString>,
+        method: &str,
+    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
+        if !self.has_keywords() {
+            return Ok(None);
+        }
+        let mut found = None;
+        for (keyword, value) in self.keywords() {
+            if !keyword.is(name) && !keyword.as_any().eq(name)? {
+                return Err(PyTypeError::new_err(format!(
+                    "{method}() got an unexpected keyword argument '{}'",
+                    &*keyword
+                )));
+            }
+            found = (!value.is_none()).then_some(value);
+        }
+        Ok(found)
+    }
+
+    /// Hands the call on to `callable`, with `first` before the positional arguments.
+    pub(crate) fn forward(
+        &self,
+        callable: &Bound<'py, PyAny>,
+        first: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut vector = Vec::with_capacity(1 + self.len() + self.keyword_values.len());
+        vector.push(first.as_ptr());
+        vector.extend_from_slice(self.positional);
+        vector.extend_from_slice(self.keyword_values);
+        // SAFETY: attached; the vector holds 1 + len positional arguments, then the values that
+        // `keyword_names` names, all of them alive for the call.
+        unsafe {
+            Bound::from_owned_ptr_or_err(
+                self.py,
+                ffi::PyObject_Vectorcall(
+                    callable.as_ptr(),
+                    vector.as_ptr(),
+                    1 + self.len(),
+                    self.keyword_names,
+                ),
+            )
+        }
+    }
+}
+
+/// The most arguments of [`call_with_keywords`].
+const MOST: usize = 6;
+
+/// Calls `callable`; the last arguments are those that `names` names.
+#[inline]
+pub(crate) fn call_with_keywords<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &[Borrowed<'_, 'py, PyAny>],
+    names: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    assert!(names.len() <= arguments.len() && arguments.len() < MOST);
+    let mut vector = [ptr::null_mut(); MOST];
+    for (slot, argument) in vector[1..].iter_mut().zip(arguments) {
+        *slot = argument.as_ptr();
+    }
+    let positional = arguments.len() - names.len();
+    // SAFETY: attached; the borrows keep the arguments alive for the call, there is one for each
+    // name, and the slot in front of them is free, as the flag promises.
+    unsafe {
+        Bound::from_owned_ptr_or_err(
+            callable.py(),
+            ffi::PyObject_Vectorcall(
+                callable.as_ptr(),
+                vector.as_mut_ptr().add(1),
+                positional | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                names.as_ptr(),
+            ),
+        )
+    }
+}
+
+/// What a method's `self` is turned into before its body runs.
+pub(crate) trait Receiver: Sized {
+    /// The Rust state inside `object`.
+    ///
+    /// # Safety
+    /// `object` is an instance of the class that the method is attached to.
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> &'a Self;
+}
+
+/// The body of a method: `self` as Python sees it, its Rust state, and the arguments.
+pub(crate) type Body<R> =
+    for<'a, 'py> fn(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>;
+
+/// Calls `body` for the C function that [`fastcall!`] defines; nothing unwinds out of it.
+///
+/// # Safety
+/// The arguments are those that the interpreter passed to a `METH_FASTCALL | METH_KEYWORDS`
+/// method of `R`'s class.
+#[inline(always)]
+pub(crate) unsafe fn enter<R: Receiver>(
+    slf: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keyword_names: *mut ffi::PyObject,
+    body: Body<R>,
+) -> *mut ffi::PyObject {
+    // Attaching again costs a thread-local counter, and lets `Py` values drop at once.
+    Python::attach(|py| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the interpreter passes `count` positional arguments, followed by one value
+            // for each of the names.
+            let (positional, keyword_values) = unsafe {
+                let names = if keyword_names.is_null() {
+                    0
+                } else {
+                    ffi::PyTuple_GET_SIZE(keyword_names) as usize
+                };
+                if arguments.is_null() {
+                    (&[][..], &[][..])
+                } else {
+                    std::slice::from_raw_parts(arguments, count as usize + names)
+                        .split_at(count as usize)
+                }
+            };
+            let args = Args {
+                positional,
+                keyword_values,
+                keyword_names,
+                py,
+            };
+            // SAFETY: `slf` is borrowed from the caller for the whole call.
+            let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
+            // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
+            body(&object, unsafe { R::of(object) }, args)
+        }));
+        match outcome {
+            Ok(Ok(value)) => value.into_ptr(),
+            Ok(Err(error)) => raise(py, error),
+            Err(panic) => raise(py, panicked(panic)),
+        }
+    })
+}
+
+fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
+    error.restore(py);
+    ptr::null_mut()
+}
+
+/// Turns the payload of a panic into the exception that reports it.
+fn panicked(payload: Box<dyn std::any::Any + Send>) -> PyErr {
+    let reason = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    PyRuntimeError::new_err(format!("rsloop has a bug, it panicked: {reason}"))
+}
+
+/// The C function of a method whose body is a [`Body`].
+macro_rules! fastcall {
+    ($receiver:ty, $body:path) => {{
+        unsafe extern "C" fn method(
+            slf: *mut ::pyo3::ffi::PyObject,
+            arguments: *const *mut ::pyo3::ffi::PyObject,
+            count: ::pyo3::ffi::Py_ssize_t,
+            keyword_names: *mut ::pyo3::ffi::PyObject,
+        ) -> *mut ::pyo3::ffi::PyObject {
+            // SAFETY: only the interpreter calls this, as a method of the receiver's class.
+            unsafe {
+                $crate::py::fastcall::enter::<$receiver>(
+                    slf,
+                    arguments,
+                    count,
+                    keyword_names,
+                    $body,
+                )
+            }
+        }
+        method as ::pyo3::ffi::PyCFunctionFastWithKeywords
+    }};
+}
+pub(crate) use fastcall;
+
+/// One row of a class's method table.
+pub(crate) struct Method {
+    /// The name that Python sees.
+    pub(crate) name: &'static CStr,
+    /// The C function, from [`fastcall!`].
+    pub(crate) function: ffi::PyCFunctionFastWithKeywords,
+    /// The docstring, beginning with the signature for `inspect`: `name($self, a)\n--\n\n...`.
+    pub(crate) doc: &'static CStr,
+}
+
+/// Adds `methods` to the class `class`.
+pub(crate) fn attach(class: &Bound<'_, PyType>, methods: Vec<Method>) -> PyResult<()> {
+    for method in methods {
+        let name = method
+            .name
+            .to_str()
+            .map_err(|error| PyTypeError::new_err(error.to_string()))?;
+        // A descriptor points at its definition for ever, and classes live as long as the process.
+        let definition = Box::leak(Box::new(ffi::PyMethodDef {
+            ml_name: method.name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: method.function,
+            },
+            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            ml_doc: method.doc.as_ptr(),
+        }));
+        // SAFETY: attached; the definition is leaked, and its function has the declared convention.
+        let descriptor = unsafe {
+            Bound::from_owned_ptr_or_err(
+                class.py(),
+                ffi::PyDescr_NewMethod(class.as_type_ptr(), definition),
+            )?
+        };
+        class.setattr(name, descriptor)?;
+    }
+    Ok(())
+}

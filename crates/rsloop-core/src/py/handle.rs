@@ -1,0 +1,423 @@
+//! `Handle` and `TimerHandle`: the objects that the loop queues, laid out by hand.
+//!
+//! A loop makes a handle for every callback, so what a handle costs is what the loop costs:
+//! - freed handles wait in a list for the next one;
+//! - up to two arguments lie in the handle, so that no tuple is made for them;
+//! - a handle that is only in the ready queue is not tracked by the garbage collector. It starts
+//!   to be tracked when it outlives its run because somebody kept it, which is how
+//!   `self.handle = loop.call_soon(self.method)` becomes a cycle that can be collected. Until
+//!   then the loop traverses it on the handle's behalf.
+//!
+//! | state | allowed with | meaning |
+//! | --- | --- | --- |
+//! | `CANCELLED` | all | never runs (again); callback and arguments are gone unless `RUNNING` |
+//! | `RUNNING` | all | the callback is on the stack, so its references stay until it returns |
+//! | `SCHEDULED` | timers | in the loop's timer heap |
+//! | `PACKED` | all | `arguments[0]` is the tuple of all arguments |
+
+use std::ffi::c_int;
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::PyTuple;
+use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
+
+use super::context;
+use super::handle_type::HandleTypes;
+
+pub(super) const CANCELLED: u8 = 1;
+pub(super) const RUNNING: u8 = 2;
+const SCHEDULED: u8 = 4;
+const PACKED: u8 = 8;
+
+/// How many arguments a handle holds without a tuple.
+const INLINE: usize = 2;
+
+/// A handle's memory. Every pointer is an owned reference or NULL.
+#[repr(C)]
+pub(super) struct HandleObject {
+    pub(super) header: ffi::PyObject,
+    pub(super) weak_references: *mut ffi::PyObject,
+    pub(super) callback: *mut ffi::PyObject,
+    pub(super) context: *mut ffi::PyObject,
+    pub(super) arguments: [*mut ffi::PyObject; INLINE],
+    pub(super) count: u32,
+    pub(super) state: u8,
+}
+
+/// A timer handle's memory: a handle first, so that `TimerHandle` derives from `Handle`.
+#[repr(C)]
+pub(super) struct TimerObject {
+    pub(super) handle: HandleObject,
+    pub(super) when: f64,
+    /// The loop to tell of a cancellation, while `SCHEDULED`.
+    pub(super) loop_: *mut ffi::PyObject,
+}
+
+/// A reference to a `Handle` or `TimerHandle`.
+pub(crate) type Handle = Py<PyAny>;
+
+/// What a new handle is made of.
+pub(crate) struct Call<'a> {
+    /// What to call.
+    pub(crate) callback: *mut ffi::PyObject,
+    /// Its positional arguments, borrowed.
+    pub(crate) arguments: &'a [*mut ffi::PyObject],
+}
+
+/// Makes a handle that calls `call` in `context`, or in a copy of the current context.
+#[inline]
+pub(crate) fn new_handle<'py>(
+    py: Python<'py>,
+    types: &HandleTypes,
+    call: &Call<'_>,
+    context: Option<Borrowed<'_, 'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let context = owned_context(py, context)?;
+    let packed = pack(py, call.arguments)?;
+    // SAFETY: attached; `allocate` returns memory of the handle type with a live header, and
+    // `fill` writes every other field before anything can look.
+    unsafe {
+        let object = types.handle.allocate(py)?.cast::<HandleObject>();
+        fill(object, call, packed, context);
+        Ok(Bound::from_owned_ptr(py, object.cast()))
+    }
+}
+
+/// Makes a timer handle due at `when` (seconds on the loop's clock) that belongs to `loop_`.
+pub(crate) fn new_timer_handle<'py>(
+    py: Python<'py>,
+    types: &HandleTypes,
+    call: &Call<'_>,
+    context: Option<Borrowed<'_, 'py, PyAny>>,
+    when: f64,
+    loop_: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let context = owned_context(py, context)?;
+    let packed = pack(py, call.arguments)?;
+    // SAFETY: as in `new_handle`. The object is tracked once it is whole.
+    unsafe {
+        let object = types.timer.allocate(py)?.cast::<TimerObject>();
+        fill(object.cast(), call, packed, context);
+        (*object).when = when;
+        (*object).loop_ = loop_.clone().into_ptr();
+        (*object).handle.state |= SCHEDULED;
+        ffi::PyObject_GC_Track(object.cast());
+        Ok(Bound::from_owned_ptr(py, object.cast()))
+    }
+}
+
+/// Shows a handle to the garbage collector: one that stays, as those of readers do.
+pub(crate) fn track(handle: &Bound<'_, PyAny>) {
+    // SAFETY: attached; the handle is whole, and tracking twice is what the check prevents.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(handle.as_ptr()) == 0 {
+            ffi::PyObject_GC_Track(handle.as_ptr().cast());
+        }
+    }
+}
+
+#[inline]
+fn owned_context<'py>(
+    py: Python<'py>,
+    given: Option<Borrowed<'_, 'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match given {
+        Some(context) => Ok(context.to_owned()),
+        None => context::copy_current(py),
+    }
+}
+
+/// The tuple for arguments that do not fit into the handle.
+#[inline]
+fn pack<'py>(
+    py: Python<'py>,
+    arguments: &[*mut ffi::PyObject],
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    if arguments.len() <= INLINE {
+        return Ok(None);
+    }
+    let borrowed = arguments.iter().map(|&argument| {
+        // SAFETY: the caller keeps the arguments alive for the call.
+        unsafe { Borrowed::<PyAny>::from_ptr(py, argument) }
+    });
+    PyTuple::new(py, borrowed).map(Some)
+}
+
+/// Writes every field behind the header.
+///
+/// # Safety
+/// `object` is fresh memory of a handle; the pointers of `call` are alive.
+#[inline]
+unsafe fn fill(
+    object: *mut HandleObject,
+    call: &Call<'_>,
+    packed: Option<Bound<'_, PyTuple>>,
+    context: Bound<'_, PyAny>,
+) {
+    // SAFETY: the caller's promise. References are taken before they are stored.
+    unsafe {
+        ffi::Py_INCREF(call.callback);
+        (*object).weak_references = std::ptr::null_mut();
+        (*object).callback = call.callback;
+        (*object).context = context.into_ptr();
+        (*object).arguments = [std::ptr::null_mut(); INLINE];
+        (*object).count = call.arguments.len() as u32;
+        (*object).state = 0;
+        if let Some(tuple) = packed {
+            (*object).arguments[0] = tuple.into_ptr();
+            (*object).state = PACKED;
+        } else {
+            for (slot, &argument) in (*object).arguments.iter_mut().zip(call.arguments) {
+                ffi::Py_INCREF(argument);
+                *slot = argument;
+            }
+        }
+    }
+}
+
+/// A handle of ours, borrowed: what the loop and the methods do with one.
+#[derive(Clone, Copy)]
+pub(crate) struct HandleRef<'a, 'py> {
+    object: *mut HandleObject,
+    borrowed: Borrowed<'a, 'py, PyAny>,
+}
+
+impl<'a, 'py> HandleRef<'a, 'py> {
+    /// Looks into `object`.
+    ///
+    /// # Safety
+    /// `object` is a `Handle` or a `TimerHandle` of these types.
+    #[inline]
+    pub(crate) unsafe fn new(object: Borrowed<'a, 'py, PyAny>) -> Self {
+        Self {
+            object: object.as_ptr().cast(),
+            borrowed: object,
+        }
+    }
+
+    #[inline]
+    fn state(self) -> &'a mut u8 {
+        // SAFETY: the borrow keeps the handle alive; only attached threads come here, and no
+        // reference to the byte is held across a call.
+        unsafe { &mut (*self.object).state }
+    }
+
+    /// The handle as Python sees it.
+    pub(crate) fn as_any(self) -> Borrowed<'a, 'py, PyAny> {
+        self.borrowed
+    }
+
+    /// Whether `cancel()` was called.
+    #[inline]
+    pub(crate) fn is_cancelled(self) -> bool {
+        *self.state() & CANCELLED != 0
+    }
+
+    /// Calls the callback in its context. The callback's exception is returned.
+    #[inline]
+    pub(crate) fn run(self) -> PyResult<()> {
+        let py = self.borrowed.py();
+        // SAFETY: the caller owns a reference to the handle, and `RUNNING` keeps `cancel()` from
+        // releasing the callback, the arguments or the context while they are in use.
+        unsafe {
+            let object = self.object;
+            if (*object).callback.is_null() {
+                return Ok(()); // cleared by the garbage collector
+            }
+            *self.state() |= RUNNING;
+            let context = Borrowed::from_ptr(py, (*object).context);
+            let result = context::run_in(context, || self.call());
+            *self.state() &= !RUNNING;
+            if self.is_cancelled() {
+                clear_call(object);
+            } else if ffi::Py_REFCNT(object.cast()) > 1
+                && ffi::PyObject_GC_IsTracked(object.cast()) == 0
+            {
+                ffi::PyObject_GC_Track(object.cast());
+            }
+            result
+        }
+    }
+
+    #[inline]
+    fn call(self) -> PyResult<()> {
+        let py = self.borrowed.py();
+        // SAFETY: see `run`. The vector has a free slot in front, as the flag promises.
+        unsafe {
+            let object = self.object;
+            let result = if *self.state() & PACKED != 0 {
+                ffi::PyObject_Call(
+                    (*object).callback,
+                    (*object).arguments[0],
+                    std::ptr::null_mut(),
+                )
+            } else {
+                let [first, second] = (*object).arguments;
+                let mut vector = [std::ptr::null_mut(), first, second];
+                ffi::PyObject_Vectorcall(
+                    (*object).callback,
+                    vector.as_mut_ptr().add(1),
+                    (*object).count as usize | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                    std::ptr::null_mut(),
+                )
+            };
+            if result.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            ffi::Py_DECREF(result);
+            Ok(())
+        }
+    }
+
+    /// Marks the handle cancelled and lets go of what it would have called.
+    ///
+    /// Returns the loop to tell, when this was a timer in its heap.
+    pub(crate) fn cancel(self) -> Option<Bound<'py, PyAny>> {
+        let state = self.state();
+        if *state & CANCELLED != 0 {
+            return None;
+        }
+        *state |= CANCELLED;
+        let scheduled = *state & SCHEDULED != 0;
+        let running = *state & RUNNING != 0;
+        // SAFETY: `SCHEDULED` is only set on timers, whose loop pointer then owns a reference.
+        let loop_ = scheduled.then(|| unsafe {
+            let loop_ = (*self.object.cast::<TimerObject>()).loop_;
+            Bound::from_borrowed_ptr(self.borrowed.py(), loop_)
+        });
+        if !running {
+            // SAFETY: attached; the handle is not running, so nothing uses the references.
+            unsafe { clear_call(self.object) };
+        }
+        loop_
+    }
+
+    /// Notes that a timer has left the heap.
+    pub(crate) fn unschedule(self) {
+        *self.state() &= !SCHEDULED;
+        // SAFETY: only called for timers, by the loop that popped them.
+        unsafe { release(&mut (*self.object.cast::<TimerObject>()).loop_) };
+    }
+
+    /// The callback, unless cancelled.
+    pub(crate) fn callback(self) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: NULL or an owned reference.
+        unsafe { Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), (*self.object).callback) }
+    }
+
+    /// The context the callback runs in.
+    pub(crate) fn context(self) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: NULL or an owned reference.
+        unsafe { Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), (*self.object).context) }
+    }
+
+    /// The arguments as a tuple, unless cancelled.
+    pub(crate) fn arguments(self) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let py = self.borrowed.py();
+        // SAFETY: NULL or owned references; `count` of them are set unless packed.
+        unsafe {
+            let object = self.object;
+            if (*object).callback.is_null() {
+                Ok(None)
+            } else if *self.state() & PACKED != 0 {
+                Ok(Some(
+                    Bound::from_borrowed_ptr(py, (*object).arguments[0]).cast_into_unchecked(),
+                ))
+            } else {
+                let (arguments, count) = ((*object).arguments, (*object).count as usize);
+                let borrowed = arguments
+                    .into_iter()
+                    .take(count)
+                    .map(|argument| Borrowed::<PyAny>::from_ptr(py, argument));
+                PyTuple::new(py, borrowed).map(Some)
+            }
+        }
+    }
+
+    /// When a timer is due, in seconds on its loop's clock.
+    ///
+    /// # Safety
+    /// The handle is a `TimerHandle`.
+    pub(super) unsafe fn when(self) -> f64 {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.object.cast::<TimerObject>()).when }
+    }
+}
+
+/// Visits what a handle that only the ready queue knows refers to.
+///
+/// The collector does not see an untracked handle, so the loop shows it what is behind it. A
+/// handle with other owners is left out: its references are not the loop's alone.
+pub(crate) fn traverse_queued(handle: &Handle, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    let object = handle.as_ptr();
+    // SAFETY: the queue owns the handle, and no reference count changes during a traversal. Each
+    // field is NULL or an owned reference, which is what an optional `Py` is.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(object) != 0 || ffi::Py_REFCNT(object) != 1 {
+            return visit.call(handle);
+        }
+        let object: *mut HandleObject = object.cast();
+        visit.call(&*(&raw const (*object).callback).cast::<Option<Py<PyAny>>>())?;
+        visit.call(&*(&raw const (*object).context).cast::<Option<Py<PyAny>>>())?;
+        for argument in &(*object).arguments {
+            visit.call(&*(&raw const *argument).cast::<Option<Py<PyAny>>>())?;
+        }
+        Ok(())
+    }
+}
+
+/// Visits the callback, its context and arguments.
+///
+/// # Safety
+/// `object` is a handle, and the caller a `tp_traverse`.
+pub(super) unsafe fn traverse_call(
+    object: *mut HandleObject,
+    visit: ffi::visitproc,
+    argument: *mut std::ffi::c_void,
+) -> c_int {
+    // SAFETY: NULL or owned references.
+    unsafe {
+        let [first, second] = (*object).arguments;
+        for reference in [(*object).callback, (*object).context, first, second] {
+            if !reference.is_null() {
+                let status = visit(reference, argument);
+                if status != 0 {
+                    return status;
+                }
+            }
+        }
+    }
+    0
+}
+
+/// Releases the callback and its arguments; the context stays, as in asyncio.
+///
+/// # Safety
+/// Attached, and the callback is not running.
+pub(super) unsafe fn clear_call(object: *mut HandleObject) {
+    // SAFETY: each field is NULL before its reference is released, so that code which a release
+    // runs finds a consistent handle.
+    unsafe {
+        release(&mut (*object).callback);
+        release(&mut (*object).arguments[0]);
+        release(&mut (*object).arguments[1]);
+    }
+}
+
+/// Releases the reference in `field`, leaving NULL.
+///
+/// # Safety
+/// Attached; `field` is NULL or an owned reference.
+pub(super) unsafe fn release(field: *mut *mut ffi::PyObject) {
+    // SAFETY: the caller's promise; the field is emptied first.
+    unsafe {
+        let reference = std::mem::replace(&mut *field, std::ptr::null_mut());
+        ffi::Py_XDECREF(reference);
+    }
+}
+
+/// The error for memory that could not be had.
+pub(super) fn out_of_memory() -> PyErr {
+    PyMemoryError::new_err("no memory for a handle")
+}

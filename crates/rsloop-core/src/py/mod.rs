@@ -1,0 +1,12 @@
+//! CPython's C API, raw: the only folder of the loop that holds `unsafe`.
+//!
+//! Everything above this folder sees safe types. What PyO3 does at no cost is left to PyO3;
+//! these files exist for what it has no form for: vectorcall methods that parse their own
+//! arguments, objects that stay out of the garbage collector while they are queued, heap
+//! types over a Python base that has a layout of its own.
+
+pub(crate) mod context;
+pub(crate) mod fastcall;
+pub(crate) mod gil_cell;
+pub(crate) mod handle;
+pub(crate) mod handle_type;
