@@ -33,3 +33,16 @@ pub use poller::{Events, Poller};
 pub use registry::Registry;
 pub use token::Token;
 pub use wakeup::Wakeup;
+
+// The loop may be made by one thread and run by another, and its poller and wakeup are used from any.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    const fn is_sync<T: Sync>() {}
+    is_send::<Events>();
+    is_sync::<Events>();
+    is_send::<Registry<()>>();
+    is_send::<Poller>();
+    is_sync::<Poller>();
+    is_send::<Wakeup>();
+    is_sync::<Wakeup>();
+};

@@ -100,10 +100,3 @@ fn closed_on_exec_and_never_blocking() {
     assert_eq!(descriptor & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
     assert_eq!(status & libc::O_NONBLOCK, libc::O_NONBLOCK);
 }
-
-#[test]
-fn poller_and_wakeup_cross_threads() {
-    fn assert_send_sync<T: Send + Sync>() {}
-    assert_send_sync::<Poller>();
-    assert_send_sync::<Wakeup>();
-}

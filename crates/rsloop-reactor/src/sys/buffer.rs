@@ -17,8 +17,11 @@ pub(crate) struct EventBuffer {
     events: Vec<RawEvent>,
 }
 
-// SAFETY: the pointer that makes a raw event `!Send` is the kernel's way to spell a token: nothing is behind it.
+// SAFETY: what keeps an event on its thread is its user data, which may be a pointer. Here it is always a token, a
+// number that nobody dereferences, so the buffer may be filled by one thread and read by another.
 unsafe impl Send for EventBuffer {}
+// SAFETY: as above; a shared buffer can only be read.
+unsafe impl Sync for EventBuffer {}
 
 impl EventBuffer {
     pub(crate) fn new() -> Self {

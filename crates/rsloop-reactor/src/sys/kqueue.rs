@@ -1,6 +1,7 @@
 //! macOS and the BSDs: kqueue, level-triggered. See kqueue(2).
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ use crate::{Interest, Readiness, Token};
 pub(crate) const GRANULARITY: Duration = Duration::from_nanos(1);
 
 pub(super) type RawEvent = Event;
+
+const NO_WAIT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 // A token travels in an event's `udata`, which is as wide as a pointer.
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
@@ -96,21 +102,16 @@ impl Selector {
             change(EventFilter::Read(fd), interest.is_readable()),
             change(EventFilter::Write(fd), interest.is_writable()),
         ];
-        let mut receipts = Vec::with_capacity(changes.len());
-        // SAFETY: kevent reads `changes` and writes at most the spare capacity of `receipts`, both alive and ours for
-        // the call. The function is unsafe because it asks that descriptors stay open while they are in the queue. The
-        // kernel does not need that: it drops the filters of a descriptor that is closed, and answers EBADF for one
-        // that is not open. `udata` is a number, which nobody dereferences.
-        unsafe {
-            kevent_timespec(
-                &self.kqueue,
-                &changes,
-                rustix::buffer::spare_capacity(&mut receipts),
-                None,
-            )?
-        };
+        let mut room = [const { MaybeUninit::uninit() }; 2];
+        // SAFETY: kevent reads `changes` and writes at most two events into `room`, both alive and ours for the call.
+        // The function is unsafe because it asks that descriptors stay open while they are in the queue. The kernel
+        // does not need that: it drops the filters of a descriptor that is closed, and answers EBADF for one that is
+        // not open. `udata` is a number, which nobody dereferences. As many receipts come as there is room for, so
+        // there is nothing to wait for and no event of the queue among them.
+        let (receipts, _) =
+            unsafe { kevent_timespec(&self.kqueue, &changes, &mut room, Some(&NO_WAIT))? };
         let mut outcomes = [Ok(()); 2];
-        for receipt in &receipts {
+        for receipt in receipts {
             let outcome = match receipt.data() {
                 0 => Ok(()),
                 code => Err(Errno::from_raw_os_error(code as i32)),

@@ -9,6 +9,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -16,10 +17,15 @@ use rsloop_reactor::{Events, Poller, Readiness, Token};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::fcntl_dupfd_cloexec;
 
-static NEXT_RESERVED: AtomicI32 = AtomicI32::new(600);
+/// As many descriptors as the tests may have open, so that there are numbers beyond.
+const ORDINARY: libc::rlim_t = 600;
+const RESERVED: libc::rlim_t = 100;
+
+static NEXT_RESERVED: AtomicI32 = AtomicI32::new(ORDINARY as i32);
 
 /// Move a descriptor to a number that nobody else will be given, in this process.
 pub(crate) fn at_reserved_number(source: impl AsFd) -> OwnedFd {
+    allow_descriptors();
     let wanted = NEXT_RESERVED.fetch_add(1, Ordering::Relaxed);
     let moved = fcntl_dupfd_cloexec(source, wanted).unwrap();
     assert_eq!(
@@ -28,6 +34,23 @@ pub(crate) fn at_reserved_number(source: impl AsFd) -> OwnedFd {
         "something else uses the reserved numbers"
     );
     moved
+}
+
+/// Raise the process's limit to what the tests use, which is more than macOS gives at first.
+pub(crate) fn allow_descriptors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: both calls read or write the one local structure, which has the layout they ask for.
+        unsafe {
+            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+            limit.rlim_cur = limit.rlim_cur.max(ORDINARY + RESERVED);
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+        }
+    });
 }
 
 /// Make `number`, which must be open, another name of `source`, without a moment in which it is closed.
