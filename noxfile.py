@@ -1,0 +1,144 @@
+"""Every task of the repository. Continuous integration calls nothing else.
+
+Plain `nox` checks everything on the Python that runs it; `nox --list` shows the sessions.
+Interpreters that are missing are skipped by name, unless NOX_STRICT=1 makes them failures.
+"""
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+FREE_THREADED = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}{FREE_THREADED}"
+PYTHONS = list(dict.fromkeys([HERE, "3.11", "3.12", "3.13", "3.14", "3.15", "3.13t", "3.14t"]))
+INSTALLS = [nox.param(kind, id=kind) for kind in ("wheel", "sdist")]
+GROUPS = nox.project.load_toml("pyproject.toml")
+OURS = ("rsloop", "rsloop-core", "rsloop-bridge")
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = os.environ.get("NOX_STRICT") == "1"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = [
+    "lint",
+    "types",
+    "versions",
+    "rust",
+    f"tests-{HERE}(wheel)",
+    f"tests-{HERE}(sdist)",
+    "examples",
+]
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+
+
+def install_groups(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups of pyproject.toml: other people's packages, from the index."""
+    session.install(*nox.project.dependency_groups(GROUPS, *groups))
+
+
+def build_ours(session: nox.Session, kind: str = "wheel", profile: str = "quick") -> Path:
+    """Return the folder with our distributions for the session's Python, built if need be."""
+    install_groups(session, "build")
+    command = ("python", "tools/dist.py", kind, "--profile", profile)
+    output = session.run(*command, silent=True, stderr=None)
+    return Path(str(output).strip())
+
+
+def install_ours(session: nox.Session, kind: str = "wheel", profile: str = "quick") -> Path:
+    """Install our distributions, and return their folder.
+
+    Never from an index, where foreign packages have the same names.
+    """
+    dist = build_ours(session, kind, profile)
+    session.install("--force-reinstall", "--no-index", f"--find-links={dist}", *OURS)
+    return dist
+
+
+def cargo(session: nox.Session, *arguments: str) -> None:
+    """Run cargo, with PyO3 built for the session's Python."""
+    python = str(Path(session.bin) / "python")
+    session.run("cargo", *arguments, external=True, env={"PYO3_PYTHON": python})
+
+
+@nox.session
+def local(session: nox.Session) -> None:
+    """Format, then lint, types, versions and the fast tests: for before each commit."""
+    install_groups(session, "lint")
+    session.run("ruff", "check", "--fix-only", "--quiet")
+    session.run("ruff", "format", "--quiet")
+    cargo(session, "fmt", "--all")
+    for name in ("lint", "types", "versions", f"tests-{HERE}(wheel)"):
+        session.notify(name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check Python's style and format, and the form of the workflows."""
+    install_groups(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    workflows = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
+    session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, and the compiled module's stub against the module."""
+    install_groups(session, "types")
+    install_ours(session)
+    session.run("mypy")
+    config = "--mypy-config-file=pyproject.toml"
+    session.run("stubtest", config, "rsloop_core", "rsloop_bridge", "rsloop")
+
+
+@nox.session
+def versions(session: nox.Session) -> None:
+    """Check that one version is stated everywhere, and that one command can bump it."""
+    install_groups(session, "versions")
+    session.run("python", "tools/versions.py")
+    session.run("bump-my-version", "bump", "--dry-run", "--allow-dirty", "minor")
+
+
+@nox.session
+def rust(session: nox.Session) -> None:
+    """Check Rust's format and lints, and run the crates' tests and doctests."""
+    cargo(session, "fmt", "--all", "--check")
+    cargo(session, "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings")
+    runner = ("nextest", "run") if shutil.which("cargo-nextest") else ("test", "--all-targets")
+    cargo(session, *runner, "--workspace", "--locked")
+    cargo(session, "test", "--doc", "--workspace", "--locked")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("install", INSTALLS)
+def tests(session: nox.Session, install: str) -> None:
+    """Run the Python tests against the distributions, installed from wheels or from sdists."""
+    dist = install_ours(session, install)
+    install_groups(session, "test")
+    suites = ("asyncio_contract", "rsloop", "packaging", "bridge")
+    folders = [f"tests/{suite}" for suite in suites if list(Path("tests", suite).glob("test_*.py"))]
+    arguments = session.posargs or folders
+    session.run("pytest", "-W", "error", *arguments, env={"RSLOOP_DIST": str(dist)})
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Build and run each example as an outsider would: a copy, against the built artifacts."""
+    if not Path("examples/rust").is_dir():
+        session.skip("examples/rust is not in the repository yet")
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Put the release's source distributions and pure wheels into dist/."""
+    built = build_ours(session, "sdist", "release")
+    Path("dist").mkdir(exist_ok=True)
+    for path in (*built.glob("*.tar.gz"), *built.glob("*-py3-none-any.whl")):
+        shutil.copy2(path, "dist")
