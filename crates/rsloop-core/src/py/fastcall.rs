@@ -203,41 +203,37 @@ pub(crate) unsafe fn enter<R: Receiver>(
     keyword_names: *mut ffi::PyObject,
     body: Body<R>,
 ) -> *mut ffi::PyObject {
-    // Attaching again costs a thread-local counter, and lets `Py` values drop at once.
-    Python::attach(|py| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: the interpreter passes `count` positional arguments, followed by one value
-            // for each of the names.
-            let (positional, keyword_values) = unsafe {
-                let names = if keyword_names.is_null() {
-                    0
-                } else {
-                    ffi::PyTuple_GET_SIZE(keyword_names) as usize
-                };
-                if arguments.is_null() {
-                    (&[][..], &[][..])
-                } else {
-                    std::slice::from_raw_parts(arguments, count as usize + names)
-                        .split_at(count as usize)
-                }
+    // SAFETY: the interpreter calls methods attached. PyO3 is not told, which would cost as much
+    // as the method: where the call does not come from the running loop, a `Py` that is dropped
+    // here is released with PyO3's next entry instead of at once.
+    let py = unsafe { Python::assume_attached() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the interpreter passes `count` positional arguments, followed by one value for
+        // each of the names.
+        let (positional, keyword_values) = unsafe {
+            let names = if keyword_names.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(keyword_names) as usize
             };
-            let args = Args {
-                positional,
-                keyword_values,
-                keyword_names,
-                py,
-            };
-            // SAFETY: `slf` is borrowed from the caller for the whole call.
-            let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
-            // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
-            body(&object, unsafe { R::of(object) }, args)
-        }));
-        match outcome {
-            Ok(Ok(value)) => value.into_ptr(),
-            Ok(Err(error)) => raise(py, error),
-            Err(panic) => raise(py, panicked(panic)),
-        }
-    })
+            if arguments.is_null() {
+                (&[][..], &[][..])
+            } else {
+                std::slice::from_raw_parts(arguments, count as usize + names)
+                    .split_at(count as usize)
+            }
+        };
+        let args = Args { positional, keyword_values, keyword_names, py };
+        // SAFETY: `slf` is borrowed from the caller for the whole call.
+        let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
+        // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
+        body(&object, unsafe { R::of(object) }, args)
+    }));
+    match outcome {
+        Ok(Ok(value)) => value.into_ptr(),
+        Ok(Err(error)) => raise(py, error),
+        Err(panic) => raise(py, panicked(panic)),
+    }
 }
 
 fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {

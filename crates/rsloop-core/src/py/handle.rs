@@ -168,9 +168,9 @@ unsafe fn fill(
             (*object).arguments[0] = tuple.into_ptr();
             (*object).state = PACKED;
         } else {
-            for (slot, &argument) in (*object).arguments.iter_mut().zip(call.arguments) {
+            for (index, &argument) in call.arguments.iter().enumerate() {
                 ffi::Py_INCREF(argument);
-                *slot = argument;
+                (*object).arguments[index] = argument;
             }
         }
     }

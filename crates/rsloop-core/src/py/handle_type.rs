@@ -299,13 +299,14 @@ fn body<R>(
     failed: R,
     run: impl for<'a, 'py> FnOnce(HandleRef<'a, 'py>, Python<'py>) -> PyResult<R>,
 ) -> R {
-    Python::attach(|py| {
-        // SAFETY: only the interpreter calls slots, with a live instance of the slot's class.
-        let handle = unsafe { HandleRef::new(Borrowed::from_ptr(py, object)) };
-        run(handle, py).unwrap_or_else(|error| {
-            error.restore(py);
-            failed
-        })
+    // SAFETY: the interpreter calls slots attached, with a live instance of the slot's class.
+    let (py, handle) = unsafe {
+        let py = Python::assume_attached();
+        (py, HandleRef::new(Borrowed::from_ptr(py, object)))
+    };
+    run(handle, py).unwrap_or_else(|error| {
+        error.restore(py);
+        failed
     })
 }
 
@@ -383,17 +384,7 @@ unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
 }
 
 unsafe extern "C" fn repr(slf: Object) -> Object {
-    Python::attach(|py| {
-        // SAFETY: as in `body`.
-        let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
-        match describe(&object) {
-            Ok(text) => text.into_ptr(),
-            Err(error) => {
-                error.restore(py);
-                ptr::null_mut()
-            }
-        }
-    })
+    body(slf, ptr::null_mut(), |handle, _| describe(&handle.as_any()).map(Bound::into_ptr))
 }
 
 /// The text is asyncio's, so Python code that calls asyncio's formatters makes it.
