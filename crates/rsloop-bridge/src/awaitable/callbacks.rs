@@ -1,0 +1,76 @@
+//! The callbacks of an awaitable.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+/// A callable, and the context it is to run in.
+pub(crate) struct Callback {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) context: Py<PyAny>,
+}
+
+/// Callbacks in the order added. Most awaitables have exactly one.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    first: Option<Callback>,
+    rest: Vec<Callback>,
+}
+
+impl Callbacks {
+    pub(crate) fn push(&mut self, callback: Callback) {
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(callback);
+        } else {
+            self.rest.push(callback);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Callback> {
+        self.first.iter().chain(&self.rest)
+    }
+
+    /// Takes out the entries that are the same two objects as one of `doomed`.
+    pub(crate) fn remove(&mut self, doomed: &[Callback]) -> Vec<Callback> {
+        let is_doomed = |callback: &Callback| {
+            doomed.iter().any(|other| {
+                other.function.is(&callback.function) && other.context.is(&callback.context)
+            })
+        };
+        let all = std::mem::take(self);
+        let all = all.first.into_iter().chain(all.rest);
+        let (removed, kept): (Vec<_>, Vec<_>) = all.partition(is_doomed);
+        for callback in kept {
+            self.push(callback);
+        }
+        removed
+    }
+
+    /// Has the loop call each with `argument`, in its context.
+    pub(crate) fn schedule(
+        self,
+        event_loop: &Bound<'_, PyAny>,
+        argument: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = argument.py();
+        for callback in self.first.into_iter().chain(self.rest) {
+            let keywords = PyDict::new(py);
+            keywords.set_item(intern!(py, "context"), callback.context)?;
+            let arguments = (callback.function, argument);
+            event_loop.call_method(intern!(py, "call_soon"), arguments, Some(&keywords))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for callback in self.iter() {
+            visit.call(&callback.function)?;
+            visit.call(&callback.context)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,452 @@
+//! The awaitable that Python gets: a future in all that asyncio asks of one.
+
+mod callbacks;
+mod link;
+mod settled;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+use self::callbacks::{Callback, Callbacks};
+use self::settled::{cancelled_error, invalid_state, raised};
+use crate::{context, exit};
+
+pub(crate) use self::link::{Link, Task};
+pub(crate) use self::settled::Settled;
+
+/// A Rust future that Python can await, on the loop it was made for.
+///
+/// It behaves as `asyncio.Future` does, except that only the Rust future settles it. While it is
+/// pending and nobody waits, whoever made it must hold it: dropping it drops the Rust future.
+#[pyclass(frozen, weakref, module = "rsloop_bridge")]
+pub(crate) struct RustFuture {
+    event_loop: Py<PyAny>,
+    /// Set by `__next__`, for the task that awaits to see that it was not a bare `yield`.
+    blocking: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+/// | `state` | `task` | `callbacks` |
+/// | --- | --- | --- |
+/// | None, pending | set | any; if there are any, the task's link holds the awaitable |
+/// | set | None | none |
+struct Inner {
+    state: Option<Settled>,
+    task: Option<Arc<dyn Task>>,
+    callbacks: Callbacks,
+    cancel_message: Option<Py<PyAny>>,
+    /// An error that nobody has looked at yet.
+    unretrieved: bool,
+}
+
+impl RustFuture {
+    /// An awaitable that is settled already.
+    pub(crate) fn settled(event_loop: Bound<'_, PyAny>, settled: Settled) -> Self {
+        let unretrieved = matches!(settled, Settled::Error { .. });
+        Self::new(event_loop, Some(settled), None, unretrieved)
+    }
+
+    /// An awaitable that `task` will settle, through its link.
+    pub(crate) fn pending(event_loop: Bound<'_, PyAny>, task: Arc<dyn Task>) -> Self {
+        Self::new(event_loop, None, Some(task), false)
+    }
+
+    fn new(
+        event_loop: Bound<'_, PyAny>,
+        state: Option<Settled>,
+        task: Option<Arc<dyn Task>>,
+        unretrieved: bool,
+    ) -> Self {
+        Self {
+            event_loop: event_loop.unbind(),
+            blocking: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                state,
+                task,
+                callbacks: Callbacks::default(),
+                cancel_message: None,
+                unretrieved,
+            }),
+        }
+    }
+
+    /// Ends the wait, unless it has ended: schedules the callbacks.
+    pub(crate) fn settle(slf: &Bound<'_, Self>, settled: Settled) -> PyResult<()> {
+        let this = slf.get();
+        let (callbacks, task) = {
+            let mut inner = this.lock();
+            if inner.state.is_some() {
+                // Dropped after the lock is let go: it may run Python code.
+                drop(inner);
+                drop(settled);
+                return Ok(());
+            }
+            inner.unretrieved = matches!(settled, Settled::Error { .. });
+            inner.state = Some(settled);
+            (std::mem::take(&mut inner.callbacks), inner.task.take())
+        };
+        drop(task);
+        callbacks.schedule(this.event_loop.bind(slf.py()), slf)
+    }
+
+    /// Looks whether the result came while nobody waited.
+    fn refresh(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let task = slf.get().lock().task.clone();
+        match task.and_then(|task| task.link().take_settled()) {
+            Some(settled) => Self::settle(slf, settled),
+            None => Ok(()),
+        }
+    }
+
+    /// The result of a settled future; None while it is pending.
+    fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        let (exception, traceback) = {
+            let mut inner = self.lock();
+            inner.unretrieved = false;
+            match inner.state.as_ref()? {
+                Settled::Value(value) => return Some(Ok(value.clone_ref(py))),
+                Settled::Cancelled(_) => {
+                    drop(inner);
+                    return Some(Err(self.cancellation(py)));
+                }
+                Settled::Error {
+                    exception,
+                    traceback,
+                } => (
+                    exception.clone_ref(py),
+                    traceback.as_ref().map(|traceback| traceback.clone_ref(py)),
+                ),
+            }
+        };
+        Some(Err(raised(py, &exception, traceback.as_ref())))
+    }
+
+    /// The `CancelledError` to raise: the one the future failed with, once; then new ones.
+    fn cancellation(&self, py: Python<'_>) -> PyErr {
+        let (exception, message) = {
+            let mut inner = self.lock();
+            let message = inner.cancel_message.as_ref().map(|m| m.clone_ref(py));
+            match &mut inner.state {
+                Some(Settled::Cancelled(exception)) => (exception.take(), message),
+                _ => (None, message),
+            }
+        };
+        if let Some(exception) = exception {
+            return PyErr::from_value(exception.into_bound(py).into_any());
+        }
+        let class = cancelled_error(py);
+        let made = match message {
+            Some(message) => class.call1((message,)),
+            None => class.call0(),
+        };
+        made.map_or_else(|error| error, PyErr::from_value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl RustFuture {
+    #[getter(_asyncio_future_blocking)]
+    fn asyncio_future_blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    #[setter(_asyncio_future_blocking)]
+    fn set_asyncio_future_blocking(&self, blocking: bool) {
+        self.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn _loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.event_loop.clone_ref(py)
+    }
+
+    #[getter]
+    fn _cancel_message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.lock().cancel_message.as_ref().map(|m| m.clone_ref(py))
+    }
+
+    #[setter(_cancel_message)]
+    fn set_cancel_message(&self, message: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut self.lock().cancel_message, message);
+        drop(old);
+    }
+
+    /// Return the event loop that this future belongs to.
+    fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.event_loop.clone_ref(py)
+    }
+
+    /// Return whether the future has a result, an exception, or was cancelled.
+    fn done(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::refresh(slf)?;
+        Ok(slf.get().lock().state.is_some())
+    }
+
+    /// Return whether the future was cancelled.
+    fn cancelled(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::refresh(slf)?;
+        let inner = slf.get().lock();
+        Ok(matches!(inner.state, Some(Settled::Cancelled(_))))
+    }
+
+    /// Return the result, or raise the exception.
+    ///
+    /// Raises InvalidStateError while it is pending, and CancelledError if it was cancelled.
+    fn result(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::refresh(slf)?;
+        let outcome = slf.get().outcome(slf.py());
+        outcome.unwrap_or_else(|| Err(invalid_state(slf.py(), "Result is not ready.")))
+    }
+
+    /// Return the exception, or None if there is a result.
+    ///
+    /// Raises InvalidStateError while it is pending, and CancelledError if it was cancelled.
+    fn exception(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        Self::refresh(slf)?;
+        let py = slf.py();
+        let mut inner = slf.get().lock();
+        inner.unretrieved = false;
+        match &inner.state {
+            None => {
+                drop(inner);
+                Err(invalid_state(py, "Exception is not set."))
+            }
+            Some(Settled::Value(_)) => Ok(None),
+            Some(Settled::Error { exception, .. }) => Ok(Some(exception.clone_ref(py).into_any())),
+            Some(Settled::Cancelled(_)) => {
+                drop(inner);
+                Err(slf.get().cancellation(py))
+            }
+        }
+    }
+
+    /// Cancel the future: drop the Rust future, and schedule the callbacks.
+    ///
+    /// Return False, and do nothing, if it is done.
+    #[pyo3(signature = (msg = None))]
+    fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
+        Self::refresh(slf)?;
+        let this = slf.get();
+        let task = {
+            let mut inner = this.lock();
+            if inner.state.is_some() {
+                return Ok(false);
+            }
+            inner.cancel_message = msg;
+            inner.task.clone()
+        };
+        Self::settle(slf, Settled::Cancelled(None)).inspect_err(|_| {
+            // The loop is closed and takes no callbacks: that is for the caller to hear, after
+            // the Rust future is gone.
+            if let Some(task) = &task {
+                Arc::clone(task).cancel(slf.py());
+            }
+        })?;
+        if let Some(task) = task {
+            task.cancel(slf.py());
+        }
+        Ok(true)
+    }
+
+    fn _make_cancelled_error(&self, py: Python<'_>) -> Py<PyAny> {
+        self.cancellation(py).into_value(py).into_any()
+    }
+
+    /// Have the loop call `fn` with this future when it is done, in `context`, or in a copy of
+    /// the current one.
+    #[pyo3(signature = (r#fn, *, context = None))]
+    fn add_done_callback(
+        slf: &Bound<'_, Self>,
+        r#fn: Py<PyAny>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        Self::refresh(slf)?;
+        let py = slf.py();
+        let this = slf.get();
+        let context = match context {
+            Some(context) => context,
+            None => context::copy_current(py)?,
+        };
+        let callback = Callback {
+            function: r#fn,
+            context,
+        };
+        let task = {
+            let mut inner = this.lock();
+            inner.callbacks.push(callback);
+            match (&inner.state, &inner.task) {
+                (Some(_), _) | (None, None) => Err(std::mem::take(&mut inner.callbacks)),
+                (None, Some(task)) => Ok(Arc::clone(task)),
+            }
+        };
+        match task {
+            Ok(task) => match task.link().hold(slf) {
+                Some(settled) => Self::settle(slf, settled),
+                None => Ok(()),
+            },
+            Err(callbacks) => callbacks.schedule(this.event_loop.bind(py), slf),
+        }
+    }
+
+    /// Remove the callbacks that equal `fn`, and return how many there were.
+    fn remove_done_callback(slf: &Bound<'_, Self>, r#fn: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let py = slf.py();
+        let this = slf.get();
+        // Comparing may run Python code, so it works on copies.
+        let copies: Vec<Callback> = this
+            .lock()
+            .callbacks
+            .iter()
+            .map(|callback| Callback {
+                function: callback.function.clone_ref(py),
+                context: callback.context.clone_ref(py),
+            })
+            .collect();
+        let mut doomed = Vec::new();
+        for callback in copies {
+            if callback.function.bind(py).eq(r#fn)? {
+                doomed.push(callback);
+            }
+        }
+        let (removed, forsaken) = {
+            let mut inner = this.lock();
+            let removed = inner.callbacks.remove(&doomed);
+            (
+                removed,
+                inner.task.clone().filter(|_| inner.callbacks.is_empty()),
+            )
+        };
+        drop(forsaken.and_then(|task| task.link().let_go()));
+        Ok(removed.len())
+    }
+
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::refresh(slf)?;
+        let py = slf.py();
+        match slf.get().outcome(py) {
+            None => {
+                slf.get().blocking.store(true, Ordering::Relaxed);
+                Ok(slf.clone().into_any().unbind())
+            }
+            Some(Ok(value)) => Err(PyStopIteration::new_err((value,))),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Self::refresh(slf)?;
+        let py = slf.py();
+        let (word, object) = match &slf.get().lock().state {
+            None => ("pending", None),
+            Some(Settled::Cancelled(_)) => ("cancelled", None),
+            Some(Settled::Value(value)) => ("finished result", Some(value.clone_ref(py))),
+            Some(Settled::Error { exception, .. }) => (
+                "finished exception",
+                Some(exception.clone_ref(py).into_any()),
+            ),
+        };
+        Ok(match object {
+            Some(object) => format!("<RustFuture {word}={}>", object.bind(py).repr()?),
+            None => format!("<RustFuture {word}>"),
+        })
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let types = cls.py().import("types")?;
+        types.getattr("GenericAlias")?.call1((cls, item))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        // Taken only by a thread that the collector stopped: this is alive, then.
+        let Ok(inner) = self.inner.try_lock() else {
+            return Ok(());
+        };
+        inner.callbacks.traverse(&visit)?;
+        visit.call(&inner.cancel_message)?;
+        if let Some(settled) = &inner.state {
+            settled.traverse(&visit)?;
+        }
+        match &inner.task {
+            Some(task) => task.link().traverse(&visit),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let (callbacks, message, task) = {
+            let mut inner = self.lock();
+            let callbacks = std::mem::take(&mut inner.callbacks);
+            (callbacks, inner.cancel_message.take(), inner.task.clone())
+        };
+        drop((callbacks, message));
+        drop(task.and_then(|task| task.link().take_settled()));
+    }
+}
+
+impl Drop for RustFuture {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let task = inner.task.take();
+        if exit::is_exiting() {
+            // Its references are for an interpreter that is going away.
+            std::mem::forget(task);
+            return;
+        }
+        let settled = match &task {
+            Some(task) => task.link().take_settled(),
+            None => inner.unretrieved.then(|| inner.state.take()).flatten(),
+        };
+        if task.is_none() && settled.is_none() {
+            return;
+        }
+        Python::attach(|py| {
+            // An object can be freed while an exception is on its way.
+            let on_its_way = PyErr::take(py);
+            if let Some(task) = task {
+                task.cancel(py);
+            }
+            if let Some(Settled::Error { exception, .. }) = settled {
+                if let Err(error) = self.report(py, exception.into_any()) {
+                    error.write_unraisable(py, None);
+                }
+            }
+            if let Some(error) = on_its_way {
+                error.restore(py);
+            }
+        });
+    }
+}
+
+impl RustFuture {
+    /// Tells the loop of an exception that nobody retrieved.
+    fn report(&self, py: Python<'_>, exception: Py<PyAny>) -> PyResult<()> {
+        let details = PyDict::new(py);
+        details.set_item("message", "RustFuture exception was never retrieved")?;
+        details.set_item("exception", exception)?;
+        let event_loop = self.event_loop.bind(py);
+        event_loop.call_method1(intern!(py, "call_exception_handler"), (details,))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! The exceptions that the bridge itself raises.
+
+use std::any::Any;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::{PyErr, create_exception};
+
+create_exception!(
+    rsloop_bridge,
+    RustPanic,
+    PyRuntimeError,
+    "A Rust future, or the conversion of its result, panicked. The message is the panic's."
+);
+
+/// Turns what `catch_unwind` caught into a [`RustPanic`]. Needs no attachment to Python: the
+/// exception is made when it is first looked at.
+pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> PyErr {
+    let message = match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(message) => (*message).to_owned(),
+            Err(payload) => {
+                // Dropping a payload of unknown type could panic in turn.
+                std::mem::forget(payload);
+                "a Rust future panicked with a payload that is not text".to_owned()
+            }
+        },
+    };
+    PyErr::new::<RustPanic, _>(message)
+}
+
+/// Advice for a call that needs a running loop and finds none.
+pub(crate) fn no_running_loop() -> PyErr {
+    PyRuntimeError::new_err(
+        "no running event loop on this thread: call this from a coroutine or callback while \
+         asyncio.run() or rsloop.run() is running, or pass TaskLocals that were captured there \
+         to the *_with_locals form",
+    )
+}
+
+/// Refusal of new work while the interpreter exits.
+pub(crate) fn shutting_down() -> PyErr {
+    PyRuntimeError::new_err("the interpreter is shutting down: no Rust future can be started")
+}
+
+/// Refusal of work for a loop that is closed.
+pub(crate) fn loop_closed() -> PyErr {
+    PyRuntimeError::new_err("the event loop is closed")
+}
+
+/// Refusal of executor work in a child process whose executor's threads stayed with the parent.
+pub(crate) fn forked() -> PyErr {
+    PyRuntimeError::new_err(
+        "this process was forked after Rust futures had been started, and their threads stayed \
+         with the parent: start the child with the 'spawn' or 'forkserver' method instead",
+    )
+}

@@ -1,0 +1,146 @@
+//! Loops that are not rsloop's: asyncio's own, uvloop, and whatever else runs asyncio code.
+//!
+//! A descriptor registered with `add_reader` wakes them: writing to it needs no Python. A loop
+//! that closes drops its readers, and the callback's drop tells us so; these loops have no other
+//! hook. Loops without `add_reader` are woken by `call_soon_threadsafe`.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError};
+use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+use crate::exit;
+use crate::port::{Bell, Port};
+use crate::wakeup::Wakeup;
+
+/// How a foreign loop is woken.
+pub(crate) enum ForeignBell {
+    /// A descriptor that the loop watches.
+    Descriptor(Wakeup),
+    /// The loop, weakly, to be told by `call_soon_threadsafe`.
+    Threadsafe(Py<PyWeakrefReference>),
+}
+
+/// Opens the port of a loop that is not rsloop's.
+pub(crate) fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
+    if let Some(port) = open_with_descriptor(event_loop)? {
+        return Ok(port);
+    }
+    let weak = PyWeakrefReference::new(event_loop)?.unbind();
+    Ok(Arc::new(Port::new(Bell::Foreign(ForeignBell::Threadsafe(
+        weak,
+    )))))
+}
+
+/// None where the loop cannot watch descriptors.
+fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Port>>> {
+    let py = event_loop.py();
+    let Some(wakeup) = Wakeup::new()? else {
+        return Ok(None);
+    };
+    let descriptor = wakeup.descriptor();
+    let port = Arc::new(Port::new(Bell::Foreign(ForeignBell::Descriptor(wakeup))));
+    let doorbell = Doorbell {
+        port: Arc::clone(&port),
+        event_loop: event_loop.clone().unbind(),
+        is_reader: true,
+    };
+    // In an empty context: the reader lives as long as the loop, and must not keep alive what
+    // the context of its first user refers to.
+    let base = py.import("contextvars")?.call_method0("Context")?;
+    let add_reader = event_loop.getattr(intern!(py, "add_reader"));
+    match add_reader.and_then(|add| base.call_method1("run", (add, descriptor, doorbell))) {
+        Ok(_) => Ok(Some(port)),
+        Err(error)
+            if error.is_instance_of::<PyNotImplementedError>(py)
+                || error.is_instance_of::<PyAttributeError>(py) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl ForeignBell {
+    /// Makes the loop call a [`Doorbell`]. From any thread.
+    pub(crate) fn ring(&self, port: &Arc<Port>) {
+        match self {
+            Self::Descriptor(wakeup) => wakeup.ring(),
+            // The one case in which a worker attaches. The guard keeps the exit hook waiting.
+            Self::Threadsafe(weak) => {
+                let Some(_guard) = exit::PollGuard::enter() else {
+                    return;
+                };
+                Python::attach(|py| {
+                    if let Err(error) = call_soon_threadsafe(weak.bind(py), port) {
+                        // Closed or gone: there is no other way to hear of it.
+                        port.close(py);
+                        drop(error);
+                    }
+                });
+            }
+        }
+    }
+
+    fn silence(&self) {
+        if let Self::Descriptor(wakeup) = self {
+            wakeup.silence();
+        }
+    }
+}
+
+fn call_soon_threadsafe(weak: &Bound<'_, PyWeakrefReference>, port: &Arc<Port>) -> PyResult<()> {
+    let py = weak.py();
+    let event_loop = weak.call0()?;
+    let doorbell = Doorbell {
+        port: Arc::clone(port),
+        event_loop: event_loop.clone().unbind(),
+        is_reader: false,
+    };
+    event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (doorbell,))?;
+    Ok(())
+}
+
+/// The callback through which a foreign loop drains its inbox.
+#[pyclass(frozen, module = "rsloop_bridge")]
+struct Doorbell {
+    port: Arc<Port>,
+    event_loop: Py<PyAny>,
+    /// Whether the loop drops this only when it closes.
+    is_reader: bool,
+}
+
+#[pymethods]
+impl Doorbell {
+    /// Drains the inbox.
+    fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        if let Bell::Foreign(bell) = this.port.bell() {
+            bell.silence();
+        }
+        if this.port.drain(slf.py()) {
+            // What a drain posts to its own loop needs no system call to be seen.
+            let event_loop = this.event_loop.bind(slf.py());
+            event_loop.call_method1(intern!(slf.py(), "call_soon"), (slf,))?;
+        }
+        Ok(())
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<rsloop_bridge doorbell>"
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)
+    }
+}
+
+impl Drop for Doorbell {
+    fn drop(&mut self) {
+        if self.is_reader && !exit::is_exiting() {
+            Python::attach(|py| self.port.close(py));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The lock-free queue between the workers and one loop, and the flag that says it was rung.
+//!
+//! Many threads push; the loop's thread drains. The wakeup of a loop costs a system call, so only
+//! the push that finds `rung` unset has to pay for it:
+//!
+//! - a push first makes its item visible, then sets `rung`; if it was unset, it rings;
+//! - a drain first unsets `rung`, then looks for items.
+//!
+//! So an item that a drain misses was pushed by somebody who finds `rung` unset, and rings again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use concurrent_queue::ConcurrentQueue;
+
+/// An unbounded queue that tells its pusher whether to ring.
+#[derive(Debug)]
+pub(crate) struct Inbox<T> {
+    items: ConcurrentQueue<T>,
+    rung: AtomicBool,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            items: ConcurrentQueue::unbounded(),
+            rung: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds an item without looking at the bell: for a drainer that will look again.
+    pub(crate) fn push_silently(&self, item: T) {
+        // Nobody closes the queue, so the push cannot fail.
+        let _ = self.items.push(item);
+    }
+
+    /// Adds an item; true if the caller must ring.
+    #[must_use]
+    pub(crate) fn push(&self, item: T) -> bool {
+        self.push_silently(item);
+        self.claim_bell()
+    }
+
+    /// True if nobody has rung since the last drain began, and the caller must.
+    #[must_use]
+    pub(crate) fn claim_bell(&self) -> bool {
+        !self.rung.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes what is there now, item by item: what is pushed meanwhile waits for the next drain.
+    pub(crate) fn drain(&self, mut take: impl FnMut(T)) {
+        self.rung.swap(false, Ordering::AcqRel);
+        for _ in 0..self.items.len() {
+            match self.items.pop() {
+                Ok(item) => take(item),
+                Err(_) => break,
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Inbox;
+
+    #[test]
+    fn only_the_first_push_rings() {
+        let inbox = Inbox::new();
+        assert!(inbox.push(1));
+        assert!(!inbox.push(2));
+        inbox.drain(|_| ());
+        assert!(inbox.push(3));
+    }
+
+    #[test]
+    fn a_drain_takes_a_snapshot_in_order() {
+        let inbox = Inbox::new();
+        let _ = inbox.push(1);
+        let _ = inbox.push(2);
+        let mut seen = Vec::new();
+        inbox.drain(|item| {
+            inbox.push_silently(item + 10);
+            seen.push(item);
+        });
+        assert_eq!(seen, [1, 2]);
+        assert!(!inbox.is_empty());
+    }
+}

@@ -1,0 +1,169 @@
+//! Futures that are not `Send`: polled, and dropped, on the loop's own thread only.
+
+mod bound;
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use self::bound::Bound;
+use crate::awaitable::{Link, RustFuture, Settled, Task};
+use crate::cancel::{Cancellable, Visit};
+use crate::context::{TaskLocals, running_loop};
+use crate::executor::rust_executor;
+use crate::port::Deliver;
+use crate::{error, exit};
+
+/// Makes the awaitable of a future, for the given loop and context or for the current ones.
+pub(crate) fn into_py<F, T>(
+    py: Python<'_>,
+    locals: Option<TaskLocals>,
+    future: F,
+) -> PyResult<pyo3::Bound<'_, PyAny>>
+where
+    F: Future<Output = PyResult<T>> + 'static,
+    T: for<'a> IntoPyObject<'a> + 'static,
+{
+    if exit::is_exiting() {
+        return Err(error::shutting_down());
+    }
+    let locals = match locals {
+        Some(locals) => locals,
+        None => TaskLocals::capture(&running_loop(py)?)?,
+    };
+    if !locals.port().is_here() {
+        return Err(PyRuntimeError::new_err(
+            "a future that is not Send must be made on the thread of its event loop",
+        ));
+    }
+    let event_loop = locals.event_loop(py);
+    let task = Arc::new(LocalTask {
+        link: Link::new(locals),
+        scheduled: AtomicBool::new(true),
+        future: Bound::new(Cancellable::new(Box::pin(future))),
+    });
+    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>);
+    let awaitable = pyo3::Bound::new(py, awaitable)?;
+    Link::register(&task)?;
+    task.deliver(py);
+    Ok(awaitable.into_any())
+}
+
+/// A future bound to its loop's thread.
+struct LocalTask<F> {
+    link: Link,
+    /// Whether a poll is in progress that has yet to begin: further wakes add nothing.
+    scheduled: AtomicBool,
+    future: Bound<Cancellable<Pin<Box<F>>>>,
+}
+
+impl<F, T> Deliver for LocalTask<F>
+where
+    F: Future<Output = PyResult<T>> + 'static,
+    T: for<'a> IntoPyObject<'a> + 'static,
+{
+    /// Polls. On the loop's thread, attached, in the captured context.
+    fn deliver(self: Arc<Self>, py: Python<'_>) {
+        let Some(future) = self.future.get() else {
+            return;
+        };
+        let Some(locals) = self.link.locals() else {
+            // Cancelled from another thread, which left the dropping to this one.
+            drop_reporting(py, future.take());
+            return;
+        };
+        // Before the poll: a wake during the poll asks for another one.
+        self.scheduled.store(false, Ordering::Release);
+        let waker = Waker::from(Arc::clone(&self));
+        let polled = locals.within(py, || {
+            let visit = future.visit(|future| {
+                let _entered = rust_executor().enter();
+                let mut cx = Context::from_waker(&waker);
+                catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
+                    .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
+            });
+            match visit {
+                Visit::Used(Poll::Ready(output)) => {
+                    drop_reporting(py, future.take());
+                    Some(Settled::from_output(py, output))
+                }
+                Visit::Evicted(future) => {
+                    drop_reporting(py, Some(future));
+                    None
+                }
+                Visit::Used(Poll::Pending) | Visit::Absent => None,
+            }
+        });
+        let settled = match polled {
+            Ok(None) => return,
+            Ok(Some(settled)) => settled,
+            Err(error) => {
+                drop_reporting(py, future.take());
+                Settled::from_result(py, Err(error))
+            }
+        };
+        if self.link.end().is_some() {
+            self.link.settle(py, settled);
+        }
+    }
+
+    fn closed(self: Arc<Self>, py: Python<'_>) {
+        self.cancel(py);
+    }
+}
+
+impl<F, T> Task for LocalTask<F>
+where
+    F: Future<Output = PyResult<T>> + 'static,
+    T: for<'a> IntoPyObject<'a> + 'static,
+{
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn cancel(self: Arc<Self>, py: Python<'_>) {
+        let awaitable = self.link.let_go();
+        let locals = self.link.end();
+        match self.future.get() {
+            Some(future) => drop_reporting(py, future.cancel()),
+            // The garbage collector may run anywhere; the loop's thread drops the future.
+            None => {
+                let port = Arc::clone(self.link.port());
+                port.post(self);
+            }
+        }
+        drop((awaitable, locals));
+    }
+}
+
+impl<F, T> Wake for LocalTask<F>
+where
+    F: Future<Output = PyResult<T>> + 'static,
+    T: for<'a> IntoPyObject<'a> + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            let port = Arc::clone(self.link.port());
+            port.post(self);
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            self.link.port().post(Arc::clone(self) as Arc<dyn Deliver>);
+        }
+    }
+}
+
+/// Drops a future; a panic in its drop is reported as what it is.
+fn drop_reporting<D>(py: Python<'_>, future: Option<D>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        error::from_panic(payload).write_unraisable(py, None);
+    }
+}

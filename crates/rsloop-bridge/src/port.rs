@@ -1,0 +1,213 @@
+//! The bridge's end of one event loop: the inbox, the bell that makes the loop drain it, and the
+//! list of what is pending, for the day the loop closes.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, ThreadId};
+
+use pyo3::prelude::*;
+use slab::Slab;
+
+use crate::capsule::NativeLoop;
+use crate::foreign::{self, ForeignBell};
+use crate::inbox::Inbox;
+use crate::{error, exit, fork};
+
+/// A thing to be handed to the loop's thread.
+pub(crate) trait Deliver: Send + Sync {
+    /// Does its work. On the loop's thread, attached.
+    fn deliver(self: Arc<Self>, py: Python<'_>);
+
+    /// Lets go of everything, because the loop is closed. Attached, on the closing thread.
+    fn closed(self: Arc<Self>, py: Python<'_>);
+}
+
+/// What waits in the inbox.
+enum Item {
+    Deliver(Arc<dyn Deliver>),
+    /// References to be given back on the loop's thread.
+    Release([Py<PyAny>; 2]),
+}
+
+/// How the loop is made to drain its inbox.
+pub(crate) enum Bell {
+    /// A loop of rsloop: a job posted through the capsule.
+    Native(NativeLoop),
+    /// Any other loop.
+    Foreign(ForeignBell),
+}
+
+/// The bridge's end of one event loop.
+///
+/// It owns no reference to the Python loop: that would keep the loop alive, or would have to be
+/// given back by whichever thread drops the last `Arc`.
+pub(crate) struct Port {
+    inbox: Inbox<Item>,
+    bell: Bell,
+    thread: ThreadId,
+    generation: u32,
+    closed: AtomicBool,
+    /// Set while the loop's thread drains; only that thread reads it.
+    draining: AtomicBool,
+    pending: Mutex<Slab<Weak<dyn Deliver>>>,
+}
+
+thread_local! {
+    /// The open ports of this thread, by the address of their loop. An address cannot go to
+    /// another loop while the entry is of use: a loop that is freed has closed its port.
+    static PORTS: RefCell<Vec<(usize, Arc<Port>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Port {
+    /// The port of the loop that runs on this thread, made with the first call.
+    pub(crate) fn of(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let address = event_loop.as_ptr() as usize;
+        let known = PORTS.with_borrow(|ports| {
+            let mut of_loop = ports.iter().filter(|(known, _)| *known == address);
+            of_loop
+                .find(|(_, port)| port.is_open())
+                .map(|(_, port)| Arc::clone(port))
+        });
+        if let Some(port) = known {
+            return Ok(port);
+        }
+        let port = Self::open(event_loop)?;
+        PORTS.with_borrow_mut(|ports| {
+            ports.retain(|(_, port)| port.is_open());
+            ports.push((address, Arc::clone(&port)));
+        });
+        Ok(port)
+    }
+
+    fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let py = event_loop.py();
+        if exit::is_exiting() {
+            return Err(error::shutting_down());
+        }
+        exit::register(py)?;
+        fork::register(py)?;
+        match NativeLoop::of(event_loop)? {
+            Some(native) => {
+                let port = Arc::new(Self::new(Bell::Native(native.clone())));
+                native.close_with(&port)?;
+                Ok(port)
+            }
+            None => foreign::open(event_loop),
+        }
+    }
+
+    pub(crate) fn new(bell: Bell) -> Self {
+        Self {
+            inbox: Inbox::new(),
+            bell,
+            thread: thread::current().id(),
+            generation: fork::generation(),
+            closed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            pending: Mutex::new(Slab::new()),
+        }
+    }
+
+    /// Hands `item` to the loop's thread. From any thread, attached or not. What is posted to a
+    /// closed loop is dropped.
+    pub(crate) fn post(self: &Arc<Self>, item: Arc<dyn Deliver>) {
+        self.push(Item::Deliver(item));
+    }
+
+    /// Gives references back on the loop's thread, at once where this is it.
+    pub(crate) fn release(self: &Arc<Self>, objects: [Py<PyAny>; 2]) {
+        if self.is_here() || !self.is_open() {
+            drop(objects);
+        } else {
+            self.push(Item::Release(objects));
+        }
+    }
+
+    fn push(self: &Arc<Self>, item: Item) {
+        if exit::is_exiting() || self.generation != fork::generation() {
+            // Nobody will drain again, and dropping could touch an interpreter that is gone.
+            std::mem::forget(item);
+            return;
+        }
+        if self.is_here() && self.draining.load(Ordering::Relaxed) {
+            // The drain in progress looks again when it is done.
+            self.inbox.push_silently(item);
+            return;
+        }
+        if self.inbox.push(item) {
+            self.ring();
+        }
+        if !self.is_open() {
+            // The loop closed meanwhile, perhaps after its last look at the inbox.
+            self.inbox.drain(drop);
+        }
+    }
+
+    /// Makes the loop drain the inbox.
+    pub(crate) fn ring(self: &Arc<Self>) {
+        match &self.bell {
+            Bell::Native(native) => native.ring(self),
+            Bell::Foreign(bell) => bell.ring(self),
+        }
+    }
+
+    /// Delivers what is in the inbox now. On the loop's thread. True if the caller must see to
+    /// it that the loop drains again.
+    pub(crate) fn drain(&self, py: Python<'_>) -> bool {
+        self.draining.store(true, Ordering::Relaxed);
+        self.inbox.drain(|item| match item {
+            Item::Deliver(item) => item.deliver(py),
+            Item::Release(objects) => drop(objects),
+        });
+        self.draining.store(false, Ordering::Relaxed);
+        !self.inbox.is_empty() && self.inbox.claim_bell()
+    }
+
+    /// Remembers what the loop must close if it closes first. The key is for [`Self::forget`].
+    pub(crate) fn remember(&self, pending: Weak<dyn Deliver>) -> PyResult<usize> {
+        let mut list = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that either `close` finds the entry or this finds the port closed.
+        if !self.is_open() {
+            return Err(error::loop_closed());
+        }
+        Ok(list.insert(pending))
+    }
+
+    pub(crate) fn forget(&self, key: usize) {
+        let mut list = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        list.try_remove(key);
+    }
+
+    /// The loop is closed: lets go of all that is pending. Attached, on the closing thread.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        let pending = {
+            let mut list = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Ordering::SeqCst);
+            std::mem::take(&mut *list)
+        };
+        if exit::is_exiting() || self.generation != fork::generation() {
+            std::mem::forget(pending);
+            return;
+        }
+        for (_, pending) in pending {
+            if let Some(pending) = pending.upgrade() {
+                pending.closed(py);
+            }
+        }
+        self.inbox.drain(drop);
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::SeqCst) && self.generation == fork::generation()
+    }
+
+    /// Whether this is the loop's thread.
+    pub(crate) fn is_here(&self) -> bool {
+        thread::current().id() == self.thread
+    }
+}

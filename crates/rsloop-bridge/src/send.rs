@@ -1,0 +1,210 @@
+//! `Send` futures: polled once in the call, then by the executor's threads.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use pyo3::prelude::*;
+
+use crate::awaitable::{Link, RustFuture, Settled, Task};
+use crate::cancel::{Cancellable, Visit};
+use crate::context::{TaskLocals, running_loop};
+use crate::eager::Record;
+use crate::error;
+use crate::executor::{self, Drive, rust_executor};
+use crate::exit::PollGuard;
+use crate::port::Deliver;
+
+/// Whether the first poll happens in the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstPoll {
+    /// In the call, with the GIL released, if such futures have a record of being ready.
+    InCall,
+    /// On the executor.
+    OnExecutor,
+}
+
+/// Makes the awaitable of a future, for the given loop and context or for the current ones.
+pub(crate) fn into_py<'py, F, T>(
+    py: Python<'py>,
+    locals: Option<TaskLocals>,
+    future: F,
+    first_poll: FirstPoll,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    let event_loop = match &locals {
+        Some(locals) => locals.event_loop(py),
+        None => running_loop(py)?,
+    };
+    let mut future = Box::pin(future);
+    if first_poll == FirstPoll::InCall {
+        if let Some(output) = poll_in_call(py, &mut future)? {
+            // Dropped before the conversion, which may run any code of Python's.
+            py.detach(|| drop_quietly(future));
+            let settled = match locals {
+                // The context that is current is the one that would be captured.
+                None => Settled::from_output(py, output),
+                Some(locals) => locals.within(py, || Settled::from_output(py, output))?,
+            };
+            return Ok(Bound::new(py, RustFuture::settled(event_loop, settled))?.into_any());
+        }
+    }
+    let locals = match locals {
+        Some(locals) => locals,
+        None => TaskLocals::capture(&event_loop)?,
+    };
+    let task = Arc::new(SendTask {
+        link: Link::new(locals),
+        stage: Cancellable::new(Stage::Running(future)),
+    });
+    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>);
+    let awaitable = Bound::new(py, awaitable)?;
+    Link::register(&task)?;
+    executor::spawn(task)?;
+    Ok(awaitable.into_any())
+}
+
+/// The first poll, detached. None if the future is pending, or should not be polled here.
+fn poll_in_call<F, T>(py: Python<'_>, future: &mut Pin<Box<F>>) -> PyResult<Option<PyResult<T>>>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: Send,
+{
+    let record = Record::of::<F>();
+    if !record.allows() {
+        return Ok(None);
+    }
+    let Some(_guard) = PollGuard::enter() else {
+        return Err(error::shutting_down());
+    };
+    Ok(py.detach(|| {
+        let began = Instant::now();
+        let entered = rust_executor().enter();
+        // Nobody needs waking: a pending future is polled again at once, by the executor.
+        let output = poll_caught(future.as_mut(), &mut Context::from_waker(Waker::noop()));
+        drop(entered);
+        record.note(output.is_ready(), began.elapsed());
+        match output {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }))
+}
+
+/// Polls, and makes a panic a result.
+fn poll_caught<F, T>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<PyResult<T>>
+where
+    F: Future<Output = PyResult<T>>,
+{
+    catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
+        .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
+}
+
+/// Drops a value whose drop may panic; the panic hook has reported it then.
+fn drop_quietly<D>(value: D) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        drop(error::from_panic(payload));
+    }
+}
+
+/// A future that the executor polls, until its result is on its way to the loop.
+struct SendTask<F, T> {
+    link: Link,
+    stage: Cancellable<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Running(Pin<Box<F>>),
+    /// Not converted yet: that is for the loop's thread.
+    Done(PyResult<T>),
+}
+
+impl<F, T> Drive for SendTask<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn drive(self: Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(_guard) = PollGuard::enter() else {
+            // The interpreter exits: never polled again, never dropped.
+            return Poll::Pending;
+        };
+        let visit = self.stage.visit(|stage| {
+            let Stage::Running(future) = stage else {
+                return (Poll::Ready(()), None);
+            };
+            match poll_caught(future.as_mut(), cx) {
+                Poll::Pending => (Poll::Pending, None),
+                Poll::Ready(output) => {
+                    let old = std::mem::replace(stage, Stage::Done(output));
+                    (Poll::Ready(()), Some(old))
+                }
+            }
+        });
+        match visit {
+            Visit::Used((poll, finished)) => {
+                drop_quietly(finished);
+                if poll.is_ready() {
+                    let port = Arc::clone(self.link.port());
+                    port.post(self);
+                }
+                poll
+            }
+            Visit::Evicted(stage) => {
+                drop_quietly(stage);
+                Poll::Ready(())
+            }
+            Visit::Absent => Poll::Ready(()),
+        }
+    }
+}
+
+impl<F, T> Deliver for SendTask<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn deliver(self: Arc<Self>, py: Python<'_>) {
+        let Some(Stage::Done(output)) = self.stage.take() else {
+            return;
+        };
+        let Some(locals) = self.link.end() else {
+            return;
+        };
+        let settled = locals
+            .within(py, || Settled::from_output(py, output))
+            .unwrap_or_else(|error| Settled::from_result(py, Err(error)));
+        self.link.settle(py, settled);
+    }
+
+    fn closed(self: Arc<Self>, py: Python<'_>) {
+        let _awaitable = self.link.let_go();
+        self.cancel(py);
+    }
+}
+
+impl<F, T> Task for SendTask<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn cancel(self: Arc<Self>, py: Python<'_>) {
+        let stage = self.stage.cancel();
+        if stage.is_some() {
+            // Detached, because what it drops may wait for a thread that wants to attach.
+            py.detach(|| drop_quietly(stage));
+        }
+        drop(self.link.let_go());
+        drop(self.link.end());
+    }
+}
