@@ -136,9 +136,23 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/site, and show what the next release would announce."""
+    install_groups(session, "docs")
+    session.run("zensical", "build", "--strict", "--clean")
+    session.run("towncrier", "build", "--draft", "--version", "next")
+
+
+@nox.session
 def dist(session: nox.Session) -> None:
     """Put the release's source distributions and pure wheels into dist/."""
     built = build_ours(session, "sdist", "release")
     Path("dist").mkdir(exist_ok=True)
     for path in (*built.glob("*.tar.gz"), *built.glob("*-py3-none-any.whl")):
         shutil.copy2(path, "dist")
+
+
+@nox.session(venv_backend="none")
+def publish(session: nox.Session) -> None:
+    """Publish the crates that extensions depend on; the packages are the release workflow's."""
+    session.run("cargo", "publish", "--locked", "--package=rsloop-abi", "--package=rsloop-bridge")
