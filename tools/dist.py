@@ -48,11 +48,12 @@ def tag() -> str:
     return f"{version}-{sysconfig.get_platform()}"
 
 
-def build(kind: str, source: Path, out: Path, profile: str, target: Path) -> None:
-    """Build the wheel or sdist of the package in `source` into `out`, with Cargo's in `target`."""
-    env = os.environ | {"CARGO_TARGET_DIR": str(target)}
-    if kind == "wheel":
-        env["MATURIN_PEP517_ARGS"] = f"--profile {profile}"
+def build(kind: str, source: Path, out: Path, target: Path, arguments: str = "") -> None:
+    """Build the wheel or sdist of the package in `source` into `out`.
+
+    Cargo's own folder is `target`; maturin, where it builds a wheel, gets `arguments` too.
+    """
+    env = os.environ | {"CARGO_TARGET_DIR": str(target), "MATURIN_PEP517_ARGS": arguments}
     command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", f"--outdir={out}"]
     subprocess.run([*command, source], check=True, env=env, stdout=sys.stderr)
 
@@ -61,7 +62,8 @@ def build_from_tree(package: str, out: Path, profile: str) -> None:
     """Build the wheel of `package`, reusing what Cargo built before for this Python."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     # One folder for each Python, because PyO3 is rebuilt whenever the interpreter changes.
-    build("wheel", ROOT / "packages" / package, out, profile, target / tag())
+    arguments = f"--locked --profile {profile}"
+    build("wheel", ROOT / "packages" / package, out, target / tag(), arguments)
 
 
 def build_from_sdist(package: str, out: Path, profile: str) -> None:
@@ -70,11 +72,13 @@ def build_from_sdist(package: str, out: Path, profile: str) -> None:
     # no earlier build: the files' times in an sdist are so old that Cargo takes any for current.
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "target")
-        build("sdist", ROOT / "packages" / package, out, profile, target)
+        build("sdist", ROOT / "packages" / package, out, target)
         (sdist,) = out.glob(f"{package.replace('-', '_')}-[0-9]*.tar.gz")
         shutil.unpack_archive(sdist, Path(folder, "source"))
         (source,) = Path(folder, "source").iterdir()
-        build("wheel", source, out, profile, target)
+        # Not locked: maturin leaves the other crates' dependencies in the sdist's lock file, and
+        # cargo wants to drop them.
+        build("wheel", source, out, target, f"--profile {profile}")
 
 
 def main() -> None:
