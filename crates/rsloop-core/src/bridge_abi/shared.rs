@@ -4,11 +4,13 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use pyo3::{Python, ffi};
+use pyo3::{Py, PyAny, Python, ffi};
 use rsloop_abi::Job;
 use rsloop_reactor::Wakeup;
 
 use super::inbox::{Closed, Inbox};
+use crate::py::gil_cell::GilCell;
+use crate::py::interpreter;
 
 /// A loop's part that needs no Python, and that outlives the Python loop.
 pub(crate) struct Shared {
@@ -21,16 +23,33 @@ pub(crate) struct Shared {
     thread: AtomicUsize,
     /// The value of [`FORKS`] when the loop was made.
     born: u32,
+    /// What to run when the loop closes, in order; `None` once that has begun.
+    close_hooks: GilCell<Option<Vec<JobPointer>>>,
     /// A borrowed pointer to a weak reference that the Python loop owns; NULL before it is asked
     /// for, and again once the Python loop is gone. Only read and written while attached.
     pub(super) weak_reference: AtomicPtr<ffi::PyObject>,
+}
+
+/// A job that `on_close` registered, owned.
+struct JobPointer(NonNull<Job>);
+
+// SAFETY: a job may be given back on any thread that closes the loop, as the table says.
+unsafe impl Send for JobPointer {}
+
+/// Why a loop ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloseKind {
+    /// `close()` was called: hooks run.
+    Closed,
+    /// The Python loop goes without having been closed: hooks are dropped.
+    Deallocated,
 }
 
 /// How many forks lie between this process and the one that imported the module.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Notes, in the child, that the process was forked: loops of the parent are closed here.
-pub(crate) fn forked() {
+pub(super) fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -49,6 +68,7 @@ impl Shared {
             wakeup: RwLock::new(Some(wakeup)),
             thread: AtomicUsize::new(this_thread()),
             born: FORKS.load(Ordering::Relaxed),
+            close_hooks: GilCell::new(Some(Vec::new())),
             weak_reference: AtomicPtr::new(ptr::null_mut()),
         }
     }
@@ -66,6 +86,18 @@ impl Shared {
     /// Whether this process is a fork of the one that made the loop.
     pub(crate) fn is_forked(&self) -> bool {
         self.born != FORKS.load(Ordering::Relaxed)
+    }
+
+    /// Makes the Python loop findable through `weak`, which it owns.
+    pub(crate) fn know_python(&self, weak: &Py<PyAny>) {
+        self.weak_reference.store(weak.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// Ends what [`Shared::know_python`] began, before the weak reference goes.
+    pub(crate) fn forget_python(&self, weak: Option<Py<PyAny>>) {
+        self.weak_reference
+            .store(ptr::null_mut(), Ordering::Relaxed);
+        drop(weak);
     }
 
     /// Announces that the loop will wait; `false` when there is work, so that it must not.
@@ -125,17 +157,55 @@ impl Shared {
         }
     }
 
-    /// Refuses jobs from now on, drops those that will not run, and closes the wakeup.
-    pub(crate) fn close(&self, _py: Python<'_>) {
-        for job in self.inbox.close() {
+    /// Registers a job for [`Shared::close`]; `false` when the loop is closed already.
+    pub(super) fn add_close_hook(&self, py: Python<'_>, job: NonNull<Job>) -> bool {
+        if self.is_forked() {
+            return false;
+        }
+        self.close_hooks.with(py, |hooks| match hooks {
+            Some(hooks) => {
+                hooks.push(JobPointer(job));
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Takes a registered job away; `false` when it is not there.
+    pub(super) fn remove_close_hook(&self, py: Python<'_>, job: *mut Job) -> bool {
+        self.close_hooks.with(py, |hooks| {
+            let Some(hooks) = hooks else { return false };
+            let Some(index) = hooks.iter().position(|hook| hook.0.as_ptr() == job) else {
+                return false;
+            };
+            hooks.remove(index);
+            true
+        })
+    }
+
+    /// Refuses jobs from now on, gives back all it owns, and closes the wakeup. Idempotent.
+    pub(crate) fn close(self: &Arc<Self>, py: Python<'_>, kind: CloseKind) {
+        let left = self.inbox.close();
+        if interpreter::is_finalizing() {
+            return; // what the jobs hold may be gone already: they are leaked
+        }
+        for job in left {
             // SAFETY: as in `run_jobs`, on the thread that closes the loop.
             unsafe { (job.as_ref().drop)(job.as_ptr()) };
         }
-        drop(
-            self.wakeup
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let hooks = self.close_hooks.with(py, Option::take);
+        for JobPointer(job) in hooks.into_iter().flatten() {
+            // SAFETY: as above; a hook is run or dropped, once.
+            unsafe {
+                match kind {
+                    CloseKind::Closed => {
+                        (job.as_ref().run)(job.as_ptr(), Arc::as_ptr(self).cast_mut().cast());
+                    }
+                    CloseKind::Deallocated => (job.as_ref().drop)(job.as_ptr()),
+                }
+            }
+        }
+        let mut wakeup = self.wakeup.write().unwrap_or_else(PoisonError::into_inner);
+        *wakeup = None;
     }
 }

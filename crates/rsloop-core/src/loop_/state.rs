@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::PyWeakrefReference;
 use rsloop_reactor::{Interest, Poller, Readiness, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
 use super::{create, schedule, timers, watch};
-use crate::bridge_abi::Shared;
+use crate::bridge_abi::{CloseKind, Shared};
 use crate::clock;
 use crate::py::fastcall::{self, Receiver};
 use crate::py::gil_cell::GilCell;
@@ -34,6 +35,8 @@ pub(crate) struct LoopBase {
     /// `threading.get_ident()` of the thread that runs the loop, 0 while none does.
     pub(super) thread_id: AtomicU64,
     pub(super) task_factory: GilCell<Option<Py<PyAny>>>,
+    /// The weak reference by which `shared` finds the Python loop; made when first asked for.
+    weak_reference: GilCell<Option<Py<PyAny>>>,
 }
 
 /// What the ready queue holds.
@@ -127,7 +130,19 @@ impl LoopBase {
             debug: Flag::new(false),
             thread_id: AtomicU64::new(0),
             task_factory: GilCell::new(None),
+            weak_reference: GilCell::new(None),
         })
+    }
+
+    /// The part of `slf` that other threads see, able to find `slf` from then on.
+    pub(crate) fn shared_of(slf: &Bound<'_, Self>) -> PyResult<Arc<Shared>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.weak_reference.with(py, |weak| weak.is_none()) {
+            let weak = PyWeakrefReference::new(slf.as_any())?.into_any().unbind();
+            this.shared.know_python(&weak);
+            this.weak_reference.with(py, |cell| cell.replace(weak));
+        }
+        Ok(this.shared.clone())
     }
 
     /// Fails when the loop is closed.
@@ -149,7 +164,7 @@ impl LoopBase {
             timer.unschedule(py);
         }
         drop((ready, timers));
-        self.shared.close(py);
+        self.shared.close(py, CloseKind::Closed);
         if let Some(Io {
             poller,
             mut registry,
@@ -211,7 +226,11 @@ impl Drop for LoopBase {
     fn drop(&mut self) {
         // A loop that was never closed: its descriptors go with it, quietly, since asyncio's
         // own `__del__` has warned already.
-        Python::attach(|py| self.shared.close(py));
+        Python::attach(|py| {
+            self.shared.close(py, CloseKind::Deallocated);
+            self.shared
+                .forget_python(self.weak_reference.with(py, Option::take));
+        });
     }
 }
 

@@ -223,7 +223,12 @@ pub(crate) unsafe fn enter<R: Receiver>(
                     .split_at(count as usize)
             }
         };
-        let args = Args { positional, keyword_values, keyword_names, py };
+        let args = Args {
+            positional,
+            keyword_values,
+            keyword_names,
+            py,
+        };
         // SAFETY: `slf` is borrowed from the caller for the whole call.
         let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
         // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.

@@ -384,7 +384,9 @@ unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
 }
 
 unsafe extern "C" fn repr(slf: Object) -> Object {
-    body(slf, ptr::null_mut(), |handle, _| describe(&handle.as_any()).map(Bound::into_ptr))
+    body(slf, ptr::null_mut(), |handle, _| {
+        describe(&handle.as_any()).map(Bound::into_ptr)
+    })
 }
 
 /// The text is asyncio's, so Python code that calls asyncio's formatters makes it.

@@ -10,3 +10,4 @@ pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
 pub(crate) mod handle_type;
+pub(crate) mod interpreter;
