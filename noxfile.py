@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import nox
@@ -58,6 +59,15 @@ def install_ours(session: nox.Session, kind: str = "wheel", profile: str = "quic
     dist = build_ours(session, kind, profile)
     session.install("--force-reinstall", "--no-index", f"--find-links={dist}", *OURS)
     return dist
+
+
+def install_extension(session: nox.Session, source: Path) -> None:
+    """Build and install the Rust extension in `source`, with Cargo's own folder shared."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "extensions")
+    env = {"CARGO_TARGET_DIR": str(target / f"py{session.python or HERE}")}
+    # Forced, because a change of the Rust sources alone is not noticed.
+    options = ("--force-reinstall", "--no-build-isolation", "--no-deps", "--no-index")
+    session.install(*options, str(source), env=env)
 
 
 def cargo(session: nox.Session, *arguments: str) -> None:
@@ -122,6 +132,7 @@ def tests(session: nox.Session, install: str) -> None:
     """Run the Python tests against the distributions, installed from wheels or from sdists."""
     dist = install_ours(session, install)
     install_groups(session, "test")
+    install_extension(session, Path("tests/bridge/extension"))
     suites = ("asyncio_contract", "rsloop", "packaging", "bridge")
     folders = [f"tests/{suite}" for suite in suites if list(Path("tests", suite).glob("test_*.py"))]
     arguments = session.posargs or folders
@@ -131,8 +142,17 @@ def tests(session: nox.Session, install: str) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Build and run each example as an outsider would: a copy, against the built artifacts."""
-    if not Path("examples/rust").is_dir():
-        session.skip("examples/rust is not in the repository yet")
+    manifests = sorted(Path("examples").glob("*/Cargo.toml"))
+    if not manifests:
+        session.skip("no example is in the repository yet")
+    install_ours(session)
+    for manifest in manifests:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ("python", "tools/outsider.py", str(manifest.parent), folder)
+            copy = Path(str(session.run(*command, silent=True, stderr=None)).strip())
+            with session.chdir(copy):
+                install_extension(session, copy)
+                session.run("python", "-W", "error", "demo.py")
 
 
 @nox.session
