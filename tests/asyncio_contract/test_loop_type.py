@@ -50,7 +50,7 @@ def test_repr_tells_the_state(loop: Loop) -> None:
 def test_loop_can_be_referenced_weakly_and_hashed(loop: Loop) -> None:
     assert weakref.ref(loop)() is loop
     assert {loop: 1}[loop] == 1
-    assert loop == loop  # noqa: PLR0124
+    assert loop == loop
 
 
 def test_attributes_can_be_added_and_removed(loop: Loop) -> None:

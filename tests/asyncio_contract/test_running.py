@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import LoopFactory
+from .conftest import LoopFactory, stdlib_fault
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -168,8 +168,8 @@ def test_running_loop_is_set_during_the_run_only(loop: Loop) -> None:
 
 
 def test_nested_run_is_refused_and_the_outer_goes_on(loop: Loop, loop_kind: str) -> None:
-    if loop_kind == "stdlib" and sys.version_info[:2] == (3, 13):
-        pytest.skip("early 3.13 releases forget the outer run when they refuse the nested one")
+    if sys.version_info[:2] == (3, 13):
+        stdlib_fault(loop_kind, "of 3.13.0 forgets the outer run when it refuses the nested one")
 
     async def main() -> str:
         with pytest.raises(RuntimeError, match="This event loop is already running"):
@@ -187,8 +187,8 @@ def test_nested_run_is_refused_and_the_outer_goes_on(loop: Loop, loop_kind: str)
 def test_running_another_loop_inside_a_loop_is_refused(
     loop: Loop, loop_kind: str, loop_factory: LoopFactory
 ) -> None:
-    if loop_kind == "stdlib" and sys.version_info[:2] == (3, 13):
-        pytest.skip("early 3.13 releases forget the outer run when they refuse the nested one")
+    if sys.version_info[:2] == (3, 13):
+        stdlib_fault(loop_kind, "of 3.13.0 forgets the outer run when it refuses the nested one")
     other = loop_factory()
 
     async def main() -> None:
