@@ -1,16 +1,22 @@
 //! The extension that the tests of the bridge drive: every public name of `rust_async`, with
 //! futures whose every step the test decides.
 
+mod calls;
 mod gate;
+mod local;
 mod send;
+mod values;
 mod watch;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    calls::register(module)?;
     gate::register(module)?;
+    local::register(module)?;
     send::register(module)?;
+    values::register(module)?;
     watch::register(module)?;
     module.add(
         "RustPanic",

@@ -39,12 +39,19 @@ impl End {
 }
 
 /// A future that waits at the gate, if there is one, and then ends as told.
-async fn gated(gate: Option<Gate>, end: End, drops: Option<Drops>) -> PyResult<&'static str> {
-    let _token = drops.as_ref().map(Drops::token);
-    if let Some(gate) = gate {
-        gate.pass().await;
+fn gated(
+    gate: Option<Gate>,
+    end: End,
+    drops: Option<Drops>,
+) -> impl Future<Output = PyResult<&'static str>> {
+    let token = drops.as_ref().map(Drops::token);
+    async move {
+        let _token = token;
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        end.reach()
     }
-    end.reach()
 }
 
 #[pyfunction]

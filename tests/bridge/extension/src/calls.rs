@@ -1,0 +1,115 @@
+//! Python awaitables awaited from Rust.
+
+use pyo3::prelude::*;
+use rsloop::rust_async::{self, TaskLocals};
+
+use crate::gate::Gate;
+
+/// Awaits `awaitable` from a `Send` future, which starts it in the call.
+#[pyfunction]
+fn call_from_send<'py>(
+    py: Python<'py>,
+    awaitable: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let locals = rust_async::get_current_locals(py)?;
+    let call = rust_async::into_future_with_locals(&locals, awaitable)?;
+    rust_async::future_into_py_with_locals(py, locals, call)
+}
+
+/// Awaits `awaitable` from a `Send` future, which starts it on a worker once the gate is open.
+#[pyfunction]
+fn call_from_worker(
+    py: Python<'_>,
+    gate: Gate,
+    awaitable: Py<PyAny>,
+) -> PyResult<Bound<'_, PyAny>> {
+    let locals = rust_async::get_current_locals(py)?;
+    rust_async::future_into_py_with_locals(py, locals.clone(), async move {
+        gate.pass().await;
+        start(&locals, awaitable)?.await
+    })
+}
+
+/// Awaits `awaitable` from a future that is not `Send`.
+#[pyfunction]
+fn call_from_local(py: Python<'_>, awaitable: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let locals = rust_async::get_current_locals(py)?;
+    rust_async::local_future_into_py_with_locals(py, locals.clone(), async move {
+        let not_send = std::rc::Rc::new(());
+        let result = start(&locals, awaitable)?.await;
+        drop(not_send);
+        result
+    })
+}
+
+/// Starts `awaitable`, and drops the Rust future once the gate is open.
+#[pyfunction]
+fn call_and_drop<'py>(
+    py: Python<'py>,
+    gate: Gate,
+    awaitable: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let locals = rust_async::get_current_locals(py)?;
+    let call = rust_async::into_future_with_locals(&locals, awaitable)?;
+    rust_async::future_into_py(py, async move {
+        gate.pass().await;
+        drop(call);
+        Ok(())
+    })
+}
+
+/// Starts `awaitable` for the captured locals, and drops the Rust future at once.
+#[pyfunction]
+fn start_and_drop(captured: &Locals, awaitable: Bound<'_, PyAny>) -> PyResult<()> {
+    drop(rust_async::into_future_with_locals(&captured.0, awaitable)?);
+    Ok(())
+}
+
+/// Captured locals, for Python to carry about.
+#[pyclass(frozen)]
+struct Locals(TaskLocals);
+
+#[pymethods]
+impl Locals {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self(rust_async::get_current_locals(py)?))
+    }
+
+    #[getter]
+    fn event_loop<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.0.event_loop(py)
+    }
+
+    #[getter]
+    fn context<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.0.context(py)
+    }
+
+    /// Drops a clone of the locals on a thread that is not attached.
+    fn drop_elsewhere(&self, py: Python<'_>) {
+        let locals = self.0.clone();
+        py.detach(|| std::thread::spawn(move || drop(locals)).join().unwrap());
+    }
+
+    /// A future that waits at the gate, for these locals, made on whichever thread calls.
+    fn future<'py>(&self, py: Python<'py>, gate: Gate) -> PyResult<Bound<'py, PyAny>> {
+        rust_async::future_into_py_with_locals(py, self.0.clone(), async move {
+            gate.pass().await;
+            Ok("the value")
+        })
+    }
+}
+
+fn start(locals: &TaskLocals, awaitable: Py<PyAny>) -> PyResult<rust_async::PythonFuture> {
+    Python::attach(|py| rust_async::into_future_with_locals(locals, awaitable.into_bound(py)))
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Locals>()?;
+    module.add_function(wrap_pyfunction!(call_from_send, module)?)?;
+    module.add_function(wrap_pyfunction!(call_from_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(call_from_local, module)?)?;
+    module.add_function(wrap_pyfunction!(call_and_drop, module)?)?;
+    module.add_function(wrap_pyfunction!(start_and_drop, module)?)
+}

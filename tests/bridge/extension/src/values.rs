@@ -1,0 +1,131 @@
+//! Results whose conversion does something.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use rsloop::rust_async;
+
+use crate::gate::Gate;
+
+/// Calls a function when it is converted.
+struct Calls(Py<PyAny>);
+
+impl<'py> IntoPyObject<'py> for Calls {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        self.0.bind(py).call0()
+    }
+}
+
+/// Panics when it is converted.
+struct Panics;
+
+impl<'py> IntoPyObject<'py> for Panics {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, _py: Python<'py>) -> PyResult<Self::Output> {
+        panic!("the conversion's panic")
+    }
+}
+
+/// A future whose result is what `function` returns during the conversion.
+#[pyfunction]
+#[pyo3(signature = (function, gate = None))]
+fn convert_by_calling(
+    py: Python<'_>,
+    function: Py<PyAny>,
+    gate: Option<Gate>,
+) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        Ok(Calls(function))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (gate = None))]
+fn convert_by_panicking(py: Python<'_>, gate: Option<Gate>) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        Ok(Panics)
+    })
+}
+
+/// A future that fails with `exception`.
+#[pyfunction]
+#[pyo3(signature = (exception, gate = None))]
+fn fail_with(
+    py: Python<'_>,
+    exception: Py<PyAny>,
+    gate: Option<Gate>,
+) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        Err::<(), _>(Python::attach(|py| {
+            PyErr::from_value(exception.into_bound(py))
+        }))
+    })
+}
+
+/// A coroutine around a future that waits at the gate.
+#[pyfunction]
+fn coroutine_into_py(py: Python<'_>, gate: Gate) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::coroutine_into_py(py, async move {
+        gate.pass().await;
+        Ok("the value")
+    })
+}
+
+/// A future that keeps a worker busy: it attaches over and over, and sleeps between.
+#[pyfunction]
+fn busy_worker(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::spawn_into_py(py, async move {
+        loop {
+            Python::attach(|py| py.None());
+            std::thread::sleep(Duration::from_micros(100));
+            async_std::task::yield_now().await;
+        }
+        #[expect(unreachable_code, reason = "names the type of the result")]
+        Ok(())
+    })
+}
+
+/// A future that sleeps, on async-std's clock, and returns the sum of its tasks' numbers.
+#[pyfunction]
+fn sum_of_tasks(py: Python<'_>, count: u64) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        let tasks: Vec<_> = (0..count)
+            .map(|number| {
+                async_std::task::spawn(async move {
+                    async_std::task::sleep(Duration::from_millis(number % 3)).await;
+                    number
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        Ok(sum)
+    })
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(convert_by_calling, module)?)?;
+    module.add_function(wrap_pyfunction!(convert_by_panicking, module)?)?;
+    module.add_function(wrap_pyfunction!(fail_with, module)?)?;
+    module.add_function(wrap_pyfunction!(coroutine_into_py, module)?)?;
+    module.add_function(wrap_pyfunction!(busy_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(sum_of_tasks, module)?)
+}

@@ -1,0 +1,183 @@
+"""Cancellation, from Python and from Rust."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import bridge_tests
+import pytest
+from bridge_tests import Drops, Gate
+
+from .conftest import Run
+from .test_outcomes import MAKERS, Make
+
+
+@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__)
+def make(request: pytest.FixtureRequest) -> Make:
+    maker: Make = request.param
+    return maker
+
+
+def test_cancelling_drops_the_rust_future_once(run: Run, make: Make) -> None:
+    async def main() -> int:
+        gate, drops = Gate(), Drops()
+        future = make("value", gate, drops)
+        assert gate.wait_for_polls(1)
+        assert future.cancel("why")
+        assert future.cancelled()
+        assert not future.cancel()
+        dropped = drops.wait_for(1)
+        with pytest.raises(asyncio.CancelledError, match="why"):
+            await future
+        gate.open_elsewhere()
+        await asyncio.sleep(0)
+        return max(dropped, drops.count)
+
+    assert run(main()) == 1
+
+
+def test_cancelling_the_task_that_awaits_cancels_it(run: Run, make: Make) -> None:
+    async def main() -> int:
+        drops = Drops()
+
+        async def wait() -> str:
+            return await make("value", Gate(), drops)
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return drops.wait_for(1)
+
+    assert run(main()) == 1
+
+
+def test_cancelling_after_the_result_is_on_its_way_wins(run: Run, make: Make) -> None:
+    async def main() -> None:
+        gate, drops = Gate(), Drops()
+        future = make("value", gate, drops)
+        assert gate.wait_for_polls(1)
+        gate.open_elsewhere()
+        if make.__name__.startswith("local"):
+            assert future.cancel()
+        else:
+            # The future is finished, and so dropped, but the loop has not heard of it.
+            assert drops.wait_for(1) == 1
+            assert future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await future
+        assert drops.wait_for(1) == 1
+
+    run(main())
+
+
+def test_a_cancelled_error_from_rust_cancels_the_awaitable(run: Run) -> None:
+    async def main() -> None:
+        gate = Gate()
+        error = asyncio.CancelledError("from within")
+        future = bridge_tests.fail_with(error, gate)
+        gate.open()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await future
+        assert caught.value is error
+        assert future.cancelled()
+
+    run(main())
+
+
+def test_races_of_cancelling_and_finishing_drop_exactly_once(run: Run) -> None:
+    rounds = 300
+
+    async def main() -> None:
+        for _ in range(rounds):
+            gate, drops = Gate(), Drops()
+            future = bridge_tests.future_into_py("value", gate, drops)
+            opener = threading.Thread(target=gate.open)
+            opener.start()
+            future.cancel()
+            opener.join()
+            assert drops.wait_for(1) == 1
+            assert future.cancelled()
+        gc.collect()
+
+    run(main())
+
+
+def test_a_local_future_may_cancel_itself_in_its_poll(run: Run) -> None:
+    async def main() -> None:
+        gate = Gate()
+        box: list[asyncio.Future[Any]] = []
+        box.append(bridge_tests.call_in_poll(gate, lambda: box[0].cancel()))
+        gate.open()
+        with pytest.raises(asyncio.CancelledError):
+            await box[0]
+
+    run(main())
+
+
+def test_dropping_the_rust_side_cancels_the_python_task(run: Run) -> None:
+    async def main() -> None:
+        gate = Gate()
+        cancelled = asyncio.Event()
+        started = asyncio.Event()
+
+        async def python_side() -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        future = bridge_tests.call_and_drop(gate, python_side())
+        await started.wait()
+        gate.open_elsewhere()
+        await future
+        await asyncio.wait_for(cancelled.wait(), 10)
+
+    run(main())
+
+
+@pytest.mark.parametrize("call", [bridge_tests.call_from_send, bridge_tests.call_from_local])
+def test_cancelling_reaches_through_rust_into_python(run: Run, call: Callable[..., Any]) -> None:
+    async def main() -> None:
+        cancelled = asyncio.Event()
+        started = asyncio.Event()
+
+        async def python_side() -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        future = call(python_side())
+        await started.wait()
+        future.cancel()
+        await asyncio.wait_for(cancelled.wait(), 10)
+
+    run(main())
+
+
+def test_dropping_at_once_never_runs_the_coroutine_and_warns_of_nothing(run: Run) -> None:
+    async def main() -> bool:
+        locals_ = bridge_tests.Locals()
+        ran = False
+
+        async def python_side() -> None:
+            nonlocal ran
+            ran = True
+
+        coroutine = python_side()
+        thread = threading.Thread(target=bridge_tests.start_and_drop, args=(locals_, coroutine))
+        thread.start()
+        thread.join()
+        await asyncio.sleep(0.01)
+        gc.collect()
+        return ran
+
+    assert run(main()) is False
