@@ -5,8 +5,10 @@
 
 mod bridge_abi;
 mod clock;
+mod error;
 mod loop_;
 mod py;
+mod transports;
 
 use pyo3::prelude::*;
 
@@ -18,5 +20,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     HandleTypes::add_to(module)?;
     LoopBase::add_to(module)?;
+    transports::add_to(module)?;
     bridge_abi::add_to(module)
 }

@@ -6,6 +6,7 @@
 //! | `interest.rs` | [`Interest`] and [`Readiness`]: what is watched, and what has come |
 //! | `poller.rs` | [`Poller`] and [`Events`]: the contract that each operating system's file fulfils |
 //! | `registry.rs` | [`Registry`]: the table from descriptor to what watches it |
+//! | `socket.rs` | bytes in and out of a connected socket |
 //! | `wakeup.rs` | [`Wakeup`]: the descriptor by which other threads end a wait |
 //! | `sys/` | the system calls: `epoll.rs` and `eventfd.rs` (Linux), `kqueue.rs` and `pipe.rs` (macOS and the BSDs) |
 //!
@@ -20,6 +21,7 @@
 mod interest;
 mod poller;
 mod registry;
+pub mod socket;
 #[expect(
     unsafe_code,
     reason = "raw descriptors are borrowed, and kqueue is unsafe to call"

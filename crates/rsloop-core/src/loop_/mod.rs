@@ -18,4 +18,5 @@ mod state;
 mod timers;
 mod watch;
 
+pub(crate) use run::is_fatal_to_loop;
 pub(crate) use state::LoopBase;

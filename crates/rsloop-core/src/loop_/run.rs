@@ -13,6 +13,7 @@ use super::LoopBase;
 use super::state::Ready;
 use crate::clock;
 use crate::py::handle_type::HandleTypes;
+use crate::transports::{run_readable, run_writable};
 
 impl LoopBase {
     /// Runs ticks until `stop()` is called, or a callback raises what no loop survives.
@@ -125,6 +126,14 @@ impl LoopBase {
                 }
                 handle.run().or_else(|error| report(slf, &object, error))
             }
+            Ready::Readable(transport) => {
+                let transport = transport.bind(py);
+                run_readable(transport).or_else(|error| report_transport(slf, transport, error))
+            }
+            Ready::Writable(transport) => {
+                let transport = transport.bind(py);
+                run_writable(transport).or_else(|error| report_transport(slf, transport, error))
+            }
             // asyncio's handles report their exceptions themselves.
             Ready::Foreign(handle) => {
                 let handle = handle.bind(py);
@@ -140,7 +149,10 @@ impl LoopBase {
     fn run_timed(&self, slf: &Bound<'_, PyAny>, entry: Ready) -> PyResult<()> {
         let py = slf.py();
         let handle = match &entry {
-            Ready::Handle(handle) | Ready::Foreign(handle) => handle.clone_ref(py),
+            Ready::Handle(object)
+            | Ready::Foreign(object)
+            | Ready::Readable(object)
+            | Ready::Writable(object) => object.clone_ref(py),
         };
         let start = clock::now_secs();
         slf.setattr(intern!(py, "_current_handle"), &handle)?;
@@ -157,7 +169,7 @@ impl LoopBase {
 #[cold]
 fn report(slf: &Bound<'_, PyAny>, handle: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let py = slf.py();
-    if error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py) {
+    if is_fatal_to_loop(py, &error) {
         return Err(error);
     }
     slf.call_method1(
@@ -165,4 +177,27 @@ fn report(slf: &Bound<'_, PyAny>, handle: &Bound<'_, PyAny>, error: PyErr) -> Py
         (handle, error.into_value(py)),
     )
     .map(drop)
+}
+
+/// The same for a transport's turn, which has no handle to show.
+#[cold]
+fn report_transport(
+    slf: &Bound<'_, PyAny>,
+    transport: &Bound<'_, PyAny>,
+    error: PyErr,
+) -> PyResult<()> {
+    let py = slf.py();
+    if is_fatal_to_loop(py, &error) {
+        return Err(error);
+    }
+    slf.call_method1(
+        intern!(py, "_transport_failed"),
+        (transport, error.into_value(py)),
+    )
+    .map(drop)
+}
+
+/// Whether an exception ends the loop instead of going to its exception handler.
+pub(crate) fn is_fatal_to_loop(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
 }

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyWeakrefReference;
-use rsloop_reactor::{Interest, Poller, Readiness, Registry, Token, Wakeup};
+use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
 use super::{create, schedule, timers, watch};
@@ -17,6 +17,9 @@ use crate::clock;
 use crate::py::fastcall::{self, Receiver};
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::{self, Handle};
+
+/// The most that one connection may bring in one tick, as in CPython's transports.
+const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The Rust base of `rsloop_core.Loop`.
 ///
@@ -27,6 +30,8 @@ pub(crate) struct LoopBase {
     pub(super) ready: GilCell<ReadyQueue<Ready>>,
     pub(super) timers: GilCell<TimerHeap<Timer>>,
     pub(super) io: GilCell<Option<Io>>,
+    /// Where received bytes land before they become a `bytes` object; made with the first.
+    read_buffer: GilCell<Vec<u8>>,
     pub(super) policy: GilCell<TickPolicy>,
     pub(super) shared: Arc<Shared>,
     pub(super) stopping: Flag,
@@ -45,6 +50,10 @@ pub(super) enum Ready {
     Handle(Handle),
     /// A handle of asyncio's: debug mode and inherited code make them.
     Foreign(Py<PyAny>),
+    /// A stream transport that can be read.
+    Readable(Py<PyAny>),
+    /// A stream transport that can be written.
+    Writable(Py<PyAny>),
 }
 
 /// What the timer heap holds.
@@ -55,11 +64,15 @@ pub(super) enum Timer {
     Foreign(Py<PyAny>),
 }
 
-/// What waits for a descriptor: the handles of `add_reader` and `add_writer`.
-#[derive(Default)]
-pub(super) struct Source {
-    pub(super) reader: Option<Handle>,
-    pub(super) writer: Option<Handle>,
+/// What waits for a descriptor.
+pub(super) enum Source {
+    /// The handles of `add_reader` and `add_writer`.
+    Handles {
+        reader: Option<Handle>,
+        writer: Option<Handle>,
+    },
+    /// A stream transport.
+    Stream(Py<PyAny>),
 }
 
 /// The descriptors of an open loop.
@@ -89,9 +102,9 @@ impl Flag {
 
 impl Receiver for LoopBase {
     #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> &'a Self {
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
         // SAFETY: the caller promises an instance, and the class is frozen.
-        unsafe { &*std::ptr::from_ref(object.cast_unchecked::<Self>().get()) }
+        Ok(unsafe { &*std::ptr::from_ref(object.cast_unchecked::<Self>().get()) })
     }
 }
 
@@ -123,6 +136,7 @@ impl LoopBase {
                 poller: Arc::new(poller),
                 registry: Registry::new(),
             })),
+            read_buffer: GilCell::new(Vec::new()),
             policy: GilCell::new(TickPolicy::new(clock::POLL_BUDGET_TICKS)),
             shared: Arc::new(Shared::new(wakeup)),
             stopping: Flag::new(false),
@@ -143,6 +157,21 @@ impl LoopBase {
             this.weak_reference.with(py, |cell| cell.replace(weak));
         }
         Ok(this.shared.clone())
+    }
+
+    /// Runs `receive` on the loop's read buffer, all of it.
+    #[inline]
+    pub(crate) fn with_read_buffer<R>(
+        &self,
+        py: Python<'_>,
+        receive: impl FnOnce(&mut [u8]) -> R,
+    ) -> R {
+        self.read_buffer.with(py, |buffer| {
+            if buffer.is_empty() {
+                buffer.resize(READ_BUFFER_BYTES, 0);
+            }
+            receive(buffer)
+        })
     }
 
     /// Fails when the loop is closed.
@@ -181,7 +210,9 @@ impl LoopBase {
             .try_with(|ready| {
                 ready.iter().try_for_each(|entry| match entry {
                     Ready::Handle(handle) => handle::traverse_queued(handle, visit),
-                    Ready::Foreign(handle) => visit.call(handle),
+                    Ready::Foreign(object) | Ready::Readable(object) | Ready::Writable(object) => {
+                        visit.call(object)
+                    }
                 })
             })
             .unwrap_or(Ok(()))?;
@@ -196,9 +227,12 @@ impl LoopBase {
             .try_with(|io| {
                 io.iter()
                     .flat_map(|io| io.registry.iter())
-                    .try_for_each(|(_, source)| {
-                        visit.call(&source.reader)?;
-                        visit.call(&source.writer)
+                    .try_for_each(|(_, source)| match source {
+                        Source::Handles { reader, writer } => {
+                            visit.call(reader)?;
+                            visit.call(writer)
+                        }
+                        Source::Stream(transport) => visit.call(transport),
                     })
             })
             .unwrap_or(Ok(()))?;
@@ -232,16 +266,4 @@ impl Drop for LoopBase {
                 .forget_python(self.weak_reference.with(py, Option::take));
         });
     }
-}
-
-/// Which handles an event makes ready.
-pub(super) fn interest_of(readiness: Readiness) -> Interest {
-    let mut interest = Interest::NONE;
-    if readiness.readable {
-        interest |= Interest::READABLE;
-    }
-    if readiness.writable {
-        interest |= Interest::WRITABLE;
-    }
-    interest
 }

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use rsloop_reactor::{Interest, Readiness, Token};
 
 use super::LoopBase;
-use super::state::{Io, Ready, Source, interest_of};
+use super::state::{Io, Ready, Source};
+use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{self, Call, Handle};
 use crate::py::handle_type::HandleTypes;
@@ -129,12 +130,18 @@ impl LoopBase {
         let handle = handle::new_handle(py, HandleTypes::get(py), &call, context)?;
         handle::track(&handle);
         let handle = handle.unbind();
-        let replaced = self.io.with(py, |io| match io {
-            Some(io) => io.set_handle(fd, interest, handle.clone_ref(py)),
-            None => Ok(None),
-        })?;
-        if let Some(replaced) = replaced {
-            cancel(py, &replaced);
+        let replaced = self
+            .io
+            .with(py, |io| match io {
+                Some(io) => io.set_handle(fd, interest, handle.clone_ref(py)),
+                None => Ok(None),
+            })
+            .map_err(|error| os_error(py, error))?;
+        if let Some(Source::Handles { reader, writer }) = &replaced {
+            reader
+                .iter()
+                .chain(writer)
+                .for_each(|handle| cancel(py, handle));
         }
         Ok(handle)
     }
@@ -146,19 +153,15 @@ impl LoopBase {
         method: &str,
         interest: Interest,
     ) -> PyResult<Py<PyAny>> {
-        let removed = if self.closed.get() {
-            None
-        } else {
-            let fd = descriptor(&*args.required(0, method, "fd")?)?;
-            self.io
-                .with(py, |io| io.as_mut().map(|io| io.take_handle(fd, interest)))
-                .transpose()?
-        };
-        let removed = removed.flatten();
-        if let Some(handle) = &removed {
+        if self.closed.get() {
+            return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
+        }
+        let fd = descriptor(&*args.required(0, method, "fd")?)?;
+        let taken = self.take_interest(py, fd, interest)?;
+        if let Some(Taken::Handle(handle)) = &taken {
             cancel(py, handle);
         }
-        Ok(removed
+        Ok(taken
             .is_some()
             .into_pyobject(py)?
             .to_owned()
@@ -166,29 +169,90 @@ impl LoopBase {
             .unbind())
     }
 
+    /// Watches a stream transport's descriptor for `interest` as well.
+    pub(crate) fn watch_stream(
+        &self,
+        transport: &Bound<'_, PyAny>,
+        fd: RawFd,
+        interest: Interest,
+    ) -> PyResult<()> {
+        let py = transport.py();
+        let transport = transport.clone().unbind();
+        self.check_closed()?;
+        let replaced = self
+            .io
+            .with(py, |io| match io {
+                Some(io) => io.add_stream_interest(fd, interest, transport),
+                None => Ok(None),
+            })
+            .map_err(|error| os_error(py, error))?;
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Stops watching a stream transport's descriptor for `interest`.
+    pub(crate) fn unwatch_stream(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        interest: Interest,
+    ) -> PyResult<()> {
+        self.take_interest(py, fd, interest).map(drop)
+    }
+
+    /// Takes away what waits for `interest` in `fd`; `None` when nothing did.
+    fn take_interest(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        interest: Interest,
+    ) -> PyResult<Option<Taken>> {
+        self.io
+            .with(py, |io| match io {
+                Some(io) => io.take(fd, interest),
+                None => Ok(None),
+            })
+            .map_err(|error| os_error(py, error))
+    }
+
     /// Queues what waits for an event, the reader before the writer.
     pub(super) fn dispatch(&self, py: Python<'_>, token: Token, readiness: Readiness) {
-        let source = self.io.with(py, |io| {
+        let queued = self.io.with(py, |io| {
             let io = io.as_ref()?;
             let (fd, interest) = io.registry.resolve(token)?;
-            let ready = interest_of(readiness.masked(interest));
-            let source = io.registry.get(fd)?;
-            let reader = source.reader.as_ref().filter(|_| ready.is_readable());
-            let writer = source.writer.as_ref().filter(|_| ready.is_writable());
-            Some((
-                reader.map(|handle| handle.clone_ref(py)),
-                writer.map(|handle| handle.clone_ref(py)),
-            ))
+            let ready = readiness.masked(interest);
+            Some(match io.registry.get(fd)? {
+                Source::Handles { reader, writer } => {
+                    let reader = reader.as_ref().filter(|_| ready.readable);
+                    let writer = writer.as_ref().filter(|_| ready.writable);
+                    let queue = |handle: &Handle| Ready::Handle(handle.clone_ref(py));
+                    (reader.map(queue), writer.map(queue))
+                }
+                Source::Stream(transport) => (
+                    ready
+                        .readable
+                        .then(|| Ready::Readable(transport.clone_ref(py))),
+                    ready
+                        .writable
+                        .then(|| Ready::Writable(transport.clone_ref(py))),
+                ),
+            })
         });
-        let Some((reader, writer)) = source else {
+        let Some((reader, writer)) = queued else {
             return;
         };
         self.ready.with(py, |ready| {
-            for handle in [reader, writer].into_iter().flatten() {
-                ready.push(Ready::Handle(handle));
+            for entry in [reader, writer].into_iter().flatten() {
+                ready.push(entry);
             }
         });
     }
+}
+
+/// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
+enum Taken {
+    Handle(Handle),
+    Stream { _last: Option<Source> },
 }
 
 fn cancel(py: Python<'_>, handle: &Handle) {
@@ -198,47 +262,104 @@ fn cancel(py: Python<'_>, handle: &Handle) {
 }
 
 impl Io {
-    /// Makes `handle` the reader or writer of `fd`, and returns the one it replaces.
+    /// Makes `handle` the reader or writer of `fd`, and returns what it replaces.
     fn set_handle(
         &mut self,
         fd: RawFd,
         interest: Interest,
         handle: Handle,
-    ) -> io::Result<Option<Handle>> {
+    ) -> io::Result<Option<Source>> {
+        // A transport here was left behind by a descriptor that was closed without it.
+        let stale = match self.registry.get(fd) {
+            Some(Source::Stream(_)) => self.registry.remove(&self.poller, fd),
+            _ => None,
+        };
         if self.registry.get(fd).is_none() {
-            let mut source = Source::default();
-            *source.slot(interest) = Some(handle);
+            let source = Source::of_handle(interest, Some(handle));
             self.registry.insert(&self.poller, fd, interest, source)?;
-            return Ok(None);
+            return Ok(stale);
         }
         let wanted = self.registry.interest(fd) | interest;
-        self.registry.set_interest(&self.poller, fd, wanted)?;
-        let source = self.registry.get_mut(fd).ok_or(io::ErrorKind::NotFound)?;
-        Ok(source.slot(interest).replace(handle))
+        if wanted == self.registry.interest(fd) {
+            // The descriptor may have been closed, and its number be another's now.
+            self.registry.reassert(&self.poller, fd)?;
+        } else {
+            self.registry.set_interest(&self.poller, fd, wanted)?;
+        }
+        let slot = self
+            .registry
+            .get_mut(fd)
+            .and_then(|source| source.handle(interest));
+        let replaced = slot.and_then(|slot| slot.replace(handle));
+        Ok(replaced.map(|handle| Source::of_handle(interest, Some(handle))))
+    }
+
+    /// Makes `transport` the source of `fd`, watched for `interest` as well.
+    fn add_stream_interest(
+        &mut self,
+        fd: RawFd,
+        interest: Interest,
+        transport: Py<PyAny>,
+    ) -> io::Result<Option<Source>> {
+        if let Some(Source::Stream(known)) = self.registry.get(fd) {
+            if known.is(&transport) {
+                let wanted = self.registry.interest(fd) | interest;
+                self.registry.set_interest(&self.poller, fd, wanted)?;
+                return Ok(Some(Source::Stream(transport))); // dropped outside of the cell
+            }
+        }
+        let stale = self.registry.remove(&self.poller, fd);
+        self.registry
+            .insert(&self.poller, fd, interest, Source::Stream(transport))?;
+        Ok(stale)
     }
 
     /// Takes the reader or writer of `fd` away, and stops watching for it.
-    fn take_handle(&mut self, fd: RawFd, interest: Interest) -> io::Result<Option<Handle>> {
-        let Some(source) = self.registry.get_mut(fd) else {
-            return Ok(None);
+    fn take(&mut self, fd: RawFd, interest: Interest) -> io::Result<Option<Taken>> {
+        let watched = self.registry.interest(fd);
+        let left = watched.without(interest);
+        let handle = match self.registry.get_mut(fd) {
+            None => return Ok(None),
+            Some(Source::Stream(_)) => None,
+            Some(source) => source.handle(interest).and_then(|slot| slot.take()),
         };
-        let handle = source.slot(interest).take();
-        let left = self.registry.interest(fd).without(interest);
-        if left.is_none() {
-            self.registry.remove(&self.poller, fd);
+        let last = if left.is_none() {
+            self.registry.remove(&self.poller, fd)
         } else {
             self.registry.set_interest(&self.poller, fd, left)?;
-        }
-        Ok(handle)
+            None
+        };
+        Ok(match (handle, last) {
+            (Some(handle), _) => Some(Taken::Handle(handle)),
+            (None, Some(Source::Handles { .. })) => None,
+            (None, last) => (left != watched).then_some(Taken::Stream { _last: last }),
+        })
     }
 }
 
 impl Source {
-    fn slot(&mut self, interest: Interest) -> &mut Option<Handle> {
+    fn of_handle(interest: Interest, handle: Option<Handle>) -> Self {
         if interest.is_readable() {
-            &mut self.reader
+            Self::Handles {
+                reader: handle,
+                writer: None,
+            }
         } else {
-            &mut self.writer
+            Self::Handles {
+                reader: None,
+                writer: handle,
+            }
+        }
+    }
+
+    fn handle(&mut self, interest: Interest) -> Option<&mut Option<Handle>> {
+        match self {
+            Self::Handles { reader, writer } => Some(if interest.is_readable() {
+                reader
+            } else {
+                writer
+            }),
+            Self::Stream(_) => None,
         }
     }
 }

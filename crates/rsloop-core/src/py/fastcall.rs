@@ -179,11 +179,11 @@ pub(crate) fn call_with_keywords<'py>(
 
 /// What a method's `self` is turned into before its body runs.
 pub(crate) trait Receiver: Sized {
-    /// The Rust state inside `object`.
+    /// The Rust state of `object`, or the exception for an object without one.
     ///
     /// # Safety
     /// `object` is an instance of the class that the method is attached to.
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> &'a Self;
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self>;
 }
 
 /// The body of a method: `self` as Python sees it, its Rust state, and the arguments.
@@ -232,7 +232,7 @@ pub(crate) unsafe fn enter<R: Receiver>(
         // SAFETY: `slf` is borrowed from the caller for the whole call.
         let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
         // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
-        body(&object, unsafe { R::of(object) }, args)
+        body(&object, unsafe { R::of(object) }?, args)
     }));
     match outcome {
         Ok(Ok(value)) => value.into_ptr(),

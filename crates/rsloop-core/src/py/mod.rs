@@ -5,9 +5,11 @@
 //! arguments, objects that stay out of the garbage collector while they are queued, heap
 //! types over a Python base that has a layout of its own.
 
+pub(crate) mod buffer;
 pub(crate) mod context;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
 pub(crate) mod handle_type;
 pub(crate) mod interpreter;
+pub(crate) mod slot;

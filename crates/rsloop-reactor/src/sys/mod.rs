@@ -31,7 +31,7 @@ pub(crate) use kqueue::{GRANULARITY, Selector};
 pub(crate) use pipe::Bell;
 
 /// Borrow a descriptor for one system call.
-fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
+pub(crate) fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
     if fd < 0 {
         return Err(Errno::BADF.into());
     }

@@ -50,7 +50,8 @@ class Debug(asyncio.SelectorEventLoop):
 
     def _warn_if_slow(self, handle: Any, seconds: float) -> None:
         if seconds >= self.slow_callback_duration:
-            described = base_events._format_handle(handle)
+            transport = isinstance(handle, asyncio.BaseTransport)
+            described = repr(handle) if transport else base_events._format_handle(handle)
             logger.warning("Executing %s took %.3f seconds", described, seconds)
 
     def _callback_failed(self, handle: Any, exception: BaseException) -> None:
@@ -59,6 +60,16 @@ class Debug(asyncio.SelectorEventLoop):
                 "message": f"Exception in callback {_handles.callback_source(handle)}",
                 "exception": exception,
                 "handle": handle,
+            }
+        )
+
+    def _transport_failed(self, transport: asyncio.Transport, exception: BaseException) -> None:
+        self.call_exception_handler(
+            {
+                "message": f"Exception in callback of {transport!r}",
+                "exception": exception,
+                "transport": transport,
+                "protocol": transport.get_protocol(),
             }
         )
 

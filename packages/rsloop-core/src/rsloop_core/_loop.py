@@ -4,9 +4,10 @@ from rsloop_core._core import LoopBase
 from rsloop_core._debug import Debug
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
+from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Signals, Debug):
+class Loop(LoopBase, Streams, Signals, Debug):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running

@@ -1,0 +1,234 @@
+//! From readiness to the protocol.
+//!
+//! How a byte gets from the socket to `data_received`: the poller's event names the transport
+//! (`loop_/watch.rs`), which is queued as readable and run in its turn ([`run_readable`]): one
+//! `recv` into the loop's read buffer, one `bytes` object, one call.
+
+use std::io;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rsloop_reactor::{Interest, socket};
+
+use super::stream::Stream;
+use crate::error::os_error;
+use crate::loop_::{LoopBase, is_fatal_to_loop};
+use crate::py::fastcall::{Args, Method, Receiver, fastcall};
+use crate::py::{buffer, context};
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![Method {
+        name: c"_add_reader",
+        function: fastcall!(Stream, add_reader),
+        doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
+            Begin to read, unless paused or closing. Inherited code calls this.",
+    }]
+}
+
+fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let current = this.context_for_io(slf)?;
+    let start = this.state.with(py, |state| {
+        if state.closing || state.paused {
+            return None;
+        }
+        let loop_ = state.loop_.as_ref()?.clone_ref(py);
+        Some((loop_, state.fd, state.read_context.replace(current)))
+    });
+    if let Some((loop_, fd, _replaced)) = start {
+        loop_.get().watch_stream(slf, fd, Interest::READABLE)?;
+    }
+    Ok(py.None())
+}
+
+/// What an event for reading needs, taken out of the state at once.
+struct Turn {
+    fd: std::os::fd::RawFd,
+    loop_: Py<LoopBase>,
+    protocol: Py<PyAny>,
+    buffered: bool,
+    context: Py<PyAny>,
+}
+
+/// Reads once, and tells the protocol.
+///
+/// The error, if any, is one that ends the loop; others end the connection.
+///
+/// # Safety
+/// `transport` is an instance of the transport class.
+pub(crate) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let stream = Stream::of_transport(transport)?;
+    let turn = stream.state.with(py, |state| {
+        // It may have been closed or paused since the event was fetched.
+        if state.conn_lost > 0 || state.closing || state.paused {
+            return None;
+        }
+        Some(Turn {
+            fd: state.fd,
+            loop_: state.loop_.as_ref()?.clone_ref(py),
+            protocol: state.protocol.as_ref()?.clone_ref(py),
+            buffered: state.buffered,
+            context: state.read_context.as_ref()?.clone_ref(py),
+        })
+    });
+    let Some(turn) = turn else { return Ok(()) };
+    context::run_in(turn.context.bind_borrowed(py), || {
+        if turn.buffered {
+            read_into_protocol(transport, &turn)
+        } else {
+            read_and_pass(transport, &turn)
+        }
+    })
+}
+
+fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
+    let py = transport.py();
+    let received = turn.loop_.get().with_read_buffer(py, |space| {
+        let count = socket::receive(turn.fd, space)?;
+        Ok(PyBytes::new(py, &space[..count]))
+    });
+    let data = match received {
+        Ok(data) => data,
+        Err(error) => return read_failed(transport, error),
+    };
+    if data.as_bytes().is_empty() {
+        return end_of_stream(transport);
+    }
+    let result = turn
+        .protocol
+        .bind(py)
+        .call_method1(intern!(py, "data_received"), (data,));
+    or_fatal(
+        transport,
+        result,
+        "Fatal error: protocol.data_received() call failed.",
+    )
+}
+
+fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
+    let py = transport.py();
+    let protocol = turn.protocol.bind(py);
+    let space = match protocol.call_method1(intern!(py, "get_buffer"), (-1,)) {
+        Ok(space) => space,
+        Err(error) => {
+            return or_fatal(
+                transport,
+                Err(error),
+                "Fatal error: protocol.get_buffer() call failed.",
+            );
+        }
+    };
+    let mut empty = false;
+    let received = buffer::fill(&space, |space| {
+        empty = space.is_empty();
+        if empty {
+            Ok(0)
+        } else {
+            socket::receive(turn.fd, space)
+        }
+    });
+    if empty {
+        let error =
+            pyo3::exceptions::PyRuntimeError::new_err("get_buffer() returned an empty buffer");
+        return or_fatal(
+            transport,
+            Err(error),
+            "Fatal error: protocol.get_buffer() call failed.",
+        );
+    }
+    let count = match received {
+        Ok(Ok(count)) => count,
+        Ok(Err(error)) => return read_failed(transport, error),
+        // asyncio finds out in recv_into().
+        Err(error) => {
+            return or_fatal(
+                transport,
+                Err(error),
+                "Fatal read error on socket transport",
+            );
+        }
+    };
+    drop(space);
+    if count == 0 {
+        return end_of_stream(transport);
+    }
+    let result = protocol.call_method1(intern!(py, "buffer_updated"), (count,));
+    or_fatal(
+        transport,
+        result,
+        "Fatal error: protocol.buffer_updated() call failed.",
+    )
+}
+
+/// asyncio's own reaction to the end of the stream: it asks the protocol whether to stay open.
+fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    transport
+        .call_method0(intern!(transport.py(), "_read_ready__on_eof"))
+        .map(drop)
+}
+
+#[cold]
+fn read_failed(transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+        _ => {
+            let error = os_error(transport.py(), error);
+            or_fatal(
+                transport,
+                Err(error),
+                "Fatal read error on socket transport",
+            )
+        }
+    }
+}
+
+/// Ends the connection when `result` is an error that the loop survives.
+#[inline]
+pub(super) fn or_fatal(
+    transport: &Bound<'_, PyAny>,
+    result: PyResult<Bound<'_, PyAny>>,
+    message: &str,
+) -> PyResult<()> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) => fatal(transport, error, message),
+    }
+}
+
+#[cold]
+pub(super) fn fatal(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
+    let py = transport.py();
+    if is_fatal_to_loop(py, &error) {
+        return Err(error);
+    }
+    let arguments = (error.into_value(py), message);
+    transport
+        .call_method1(intern!(py, "_fatal_error"), arguments)
+        .map(drop)
+}
+
+impl Stream {
+    /// The stream of a transport that the loop knows.
+    pub(super) fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
+        // SAFETY: only the methods of the transport class give a transport to the loop.
+        #[expect(unsafe_code, reason = "the registry holds objects, not their classes")]
+        unsafe {
+            Self::of(transport.as_borrowed())
+        }
+    }
+
+    /// The context for protocol calls that follow from this one: given to the transport (3.15),
+    /// or a copy of the current one.
+    pub(super) fn context_for_io(&self, slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        if cfg!(Py_3_15) {
+            let given = slf.getattr(intern!(py, "_context"))?;
+            if !given.is_none() {
+                return Ok(given.unbind());
+            }
+        }
+        context::copy_current(py).map(Bound::unbind)
+    }
+}

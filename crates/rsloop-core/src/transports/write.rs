@@ -1,0 +1,335 @@
+//! From `write` to the kernel, and flow control.
+
+use std::io;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use rsloop_reactor::{Interest, socket};
+
+use super::read::fatal;
+use super::stream::{State, Stream};
+use super::write_buffer::Piece;
+use crate::error::os_error;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::{buffer, context};
+
+const WRITE_FAILED: &str = "Fatal write error on socket transport";
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method {
+            name: c"write",
+            function: fastcall!(Stream, write),
+            doc: c"write($self, data, /)\n--\n\n\
+                Send data, or keep what the kernel does not take now until it does. Never blocks.\n\n\
+                data is bytes, a bytearray or a memoryview of contiguous bytes. Raises TypeError for\n\
+                anything else, RuntimeError after write_eof(). After the connection is lost it only logs.\n\
+                Follows asyncio.WriteTransport.write.",
+        },
+        Method {
+            name: c"writelines",
+            function: fastcall!(Stream, writelines),
+            doc: c"writelines($self, list_of_data, /)\n--\n\n\
+                Send several pieces as one. As write() of each in turn, in fewer system calls.",
+        },
+        Method {
+            name: c"get_write_buffer_size",
+            function: fastcall!(Stream, get_write_buffer_size),
+            doc: c"get_write_buffer_size($self)\n--\n\nReturn the number of bytes that wait to be sent.",
+        },
+        Method {
+            name: c"is_closing",
+            function: fastcall!(Stream, is_closing),
+            doc: c"is_closing($self)\n--\n\nReturn whether the transport is closing or closed.",
+        },
+    ]
+}
+
+fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let data = args.required(0, "write", "data")?;
+    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        let keep = || Piece::Shared(Bound::clone(&bytes).unbind());
+        this.write_bytes(slf, bytes.as_bytes(), keep)?;
+    } else {
+        check_bytes_like(&data)?;
+        buffer::with_bytes(&data, |bytes| {
+            this.write_bytes(slf, bytes, || Piece::Copied(bytes.into()))
+        })?;
+    }
+    Ok(py.None())
+}
+
+fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let list = args.required(0, "writelines", "list_of_data")?;
+    let mut pieces = Vec::new();
+    for data in list.try_iter()? {
+        let data = data?;
+        if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+            if !bytes.as_bytes().is_empty() {
+                pieces.push(Piece::Shared(bytes.clone().unbind()));
+            }
+        } else {
+            check_bytes_like(&data)?;
+            buffer::with_bytes(&data, |bytes| {
+                if !bytes.is_empty() {
+                    pieces.push(Piece::Copied(bytes.into()));
+                }
+                Ok(())
+            })?;
+        }
+    }
+    if !this.admit(slf, "writelines", pieces.is_empty())? {
+        return Ok(py.None());
+    }
+    let was_empty = this.state.with(py, |state| {
+        let was_empty = state.pending.len() == 0;
+        for piece in pieces {
+            state.pending.push(py, piece, 0);
+        }
+        was_empty
+    });
+    if was_empty {
+        match this.send_pending(py) {
+            Ok(0) => return Ok(py.None()),
+            Ok(_) => this.await_writable(slf)?,
+            Err(error) => return this.write_failed(slf, error).map(|()| py.None()),
+        }
+    }
+    this.pause_protocol_if_full(slf)?;
+    Ok(py.None())
+}
+
+fn get_write_buffer_size(
+    slf: &Bound<'_, PyAny>,
+    this: &Stream,
+    _: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let len = this.state.with(py, |state| state.pending.len());
+    Ok(len.into_pyobject(py)?.into_any().unbind())
+}
+
+fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let closing = this.state.with(py, |state| state.closing);
+    Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
+}
+
+fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
+    if data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyByteArray>()
+        || data.is_instance_of::<PyMemoryView>()
+    {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "data argument must be a bytes-like object, not {}",
+        data.get_type().name()?.repr()?
+    )))
+}
+
+/// Sends what waits, now that there is room, and tells whoever waited for that.
+pub(crate) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let stream = Stream::of_transport(transport)?;
+    let context = stream.state.with(py, |state| {
+        if state.conn_lost > 0 || state.pending.len() == 0 {
+            return None;
+        }
+        Some(state.write_context.as_ref()?.clone_ref(py))
+    });
+    let Some(context) = context else {
+        return Ok(());
+    };
+    context::run_in(context.bind_borrowed(py), || stream.flush(transport))
+}
+
+impl Stream {
+    /// Whether a write may go on; `false` when there is nothing (more) to do for it.
+    #[inline]
+    fn admit(&self, slf: &Bound<'_, PyAny>, method: &str, empty: bool) -> PyResult<bool> {
+        let py = slf.py();
+        let too_late = self.state.with(py, |state| {
+            if state.eof || state.empty_waiter.is_some() {
+                return Err(refusal(state, method));
+            }
+            if !empty && state.conn_lost > 0 {
+                state.conn_lost = state.conn_lost.saturating_add(1);
+                return Ok(Some(state.conn_lost - 1));
+            }
+            Ok(None)
+        })?;
+        match too_late {
+            Some(earlier) => {
+                slf.call_method1(intern!(py, "_warn_of_late_write"), (earlier,))?;
+                Ok(false)
+            }
+            None => Ok(!empty),
+        }
+    }
+
+    /// Sends `bytes` now if nothing waits, and lets what is left of it wait as `keep` has it.
+    #[inline]
+    fn write_bytes(
+        &self,
+        slf: &Bound<'_, PyAny>,
+        bytes: &[u8],
+        keep: impl FnOnce() -> Piece,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        if !self.admit(slf, "write", bytes.is_empty())? {
+            return Ok(());
+        }
+        let (fd, idle) = self
+            .state
+            .with(py, |state| (state.fd, state.pending.len() == 0));
+        let mut sent = 0;
+        if idle {
+            match socket::send(fd, bytes) {
+                Ok(count) if count == bytes.len() => return Ok(()),
+                Ok(count) => sent = count,
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return self.write_failed(slf, error),
+            }
+        }
+        self.state
+            .with(py, |state| state.pending.push(py, keep(), sent));
+        if idle {
+            self.await_writable(slf)?;
+        }
+        self.pause_protocol_if_full(slf)
+    }
+
+    /// Offers what waits to the kernel once, and returns how many bytes still wait.
+    fn send_pending(&self, py: Python<'_>) -> io::Result<usize> {
+        self.state.with(py, |state| {
+            let State { fd, pending, .. } = state;
+            let result = socket::send_vectored(*fd, &pending.slices(py, socket::MOST_PIECES));
+            match result {
+                Ok(count) => pending.advance(py, count),
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(pending.len())
+        })
+    }
+
+    fn flush(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        if let Err(error) = self.send_pending(py) {
+            return self.flush_failed(slf, error);
+        }
+        if self.state.with(py, |state| state.protocol_paused) {
+            slf.call_method0(intern!(py, "_maybe_resume_protocol"))?; // may write
+        }
+        if self.state.with(py, |state| state.pending.len() > 0) {
+            return Ok(());
+        }
+        self.stop_awaiting_writable(slf)?;
+        let waiter = self.state.with(py, |state| {
+            state
+                .empty_waiter
+                .as_ref()
+                .map(|waiter| waiter.clone_ref(py))
+        });
+        if let Some(waiter) = waiter {
+            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+        }
+        let (closing, eof) = self.state.with(py, |state| {
+            let closing = state.closing && state.conn_lost == 0;
+            if closing {
+                state.conn_lost = 1; // connection_lost() is called below, and only there
+            }
+            (closing, state.eof)
+        });
+        if closing {
+            slf.call_method1(intern!(py, "_call_connection_lost"), (py.None(),))?;
+        } else if eof {
+            slf.call_method0(intern!(py, "_shut_down_writing"))?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn flush_failed(&self, slf: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
+        let py = slf.py();
+        self.stop_awaiting_writable(slf)?;
+        let waiter = self.state.with(py, |state| {
+            state.pending.clear();
+            state
+                .empty_waiter
+                .as_ref()
+                .map(|waiter| waiter.clone_ref(py))
+        });
+        let error = os_error(py, error);
+        fatal(slf, error.clone_ref(py), WRITE_FAILED)?;
+        if let Some(waiter) = waiter {
+            waiter.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn write_failed(&self, slf: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
+        fatal(slf, os_error(slf.py(), error), WRITE_FAILED)
+    }
+
+    #[inline]
+    fn pause_protocol_if_full(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let full = self.state.with(py, |state| {
+            !state.protocol_paused && state.pending.len() > state.high_water_bytes
+        });
+        if full {
+            slf.call_method0(intern!(py, "_maybe_pause_protocol"))?;
+        }
+        Ok(())
+    }
+
+    fn await_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let current = self.context_for_io(slf)?;
+        let (loop_, fd, _replaced) = self.state.with(py, |state| {
+            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+            (loop_, state.fd, state.write_context.replace(current))
+        });
+        match loop_ {
+            Some(loop_) => loop_.get().watch_stream(slf, fd, Interest::WRITABLE),
+            None => Ok(()),
+        }
+    }
+
+    fn stop_awaiting_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let (loop_, fd) = self.state.with(py, |state| {
+            (
+                state.loop_.as_ref().map(|loop_| loop_.clone_ref(py)),
+                state.fd,
+            )
+        });
+        match loop_ {
+            Some(loop_) => loop_.get().unwatch_stream(py, fd, Interest::WRITABLE),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+#[cold]
+fn refusal(state: &State, method: &str) -> PyErr {
+    PyRuntimeError::new_err(if state.eof {
+        format!("Cannot call {method}() after write_eof()")
+    } else {
+        format!("unable to {method}; sendfile is in progress")
+    })
+}

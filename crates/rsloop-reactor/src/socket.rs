@@ -1,0 +1,49 @@
+//! Bytes in and out of a connected, non-blocking socket. See recv(2) and send(2).
+//!
+//! None of these waits: what cannot be done now is [`io::ErrorKind::WouldBlock`], and a signal is
+//! [`io::ErrorKind::Interrupted`].
+
+use std::io::{self, IoSlice};
+use std::os::fd::RawFd;
+
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
+
+use crate::sys::borrow;
+
+/// A broken connection is an error for the caller, not a signal for the process.
+#[cfg(not(target_vendor = "apple"))]
+const QUIET: SendFlags = SendFlags::NOSIGNAL;
+/// CPython ignores SIGPIPE, and there is no flag here.
+#[cfg(target_vendor = "apple")]
+const QUIET: SendFlags = SendFlags::empty();
+
+/// Read what has come into `buffer`, and return how many bytes: 0 at the end of the stream.
+///
+/// # Errors
+/// Those of recv(2), with their `errno`.
+#[inline]
+pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = net::recv(borrow(fd)?, buffer, RecvFlags::empty())?;
+    Ok(count)
+}
+
+/// Write as much of `bytes` as there is room for, and return how many bytes that was.
+///
+/// # Errors
+/// Those of send(2), with their `errno`.
+#[inline]
+pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(net::send(borrow(fd)?, bytes, QUIET)?)
+}
+
+/// The same for several pieces at once, in order; at most [`MOST_PIECES`] of them.
+///
+/// # Errors
+/// Those of sendmsg(2), with their `errno`.
+pub fn send_vectored(fd: RawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut no_control = SendAncillaryBuffer::default();
+    Ok(net::sendmsg(borrow(fd)?, pieces, &mut no_control, QUIET)?)
+}
+
+/// How many pieces the kernel takes in one call.
+pub const MOST_PIECES: usize = 1024;

@@ -1,0 +1,96 @@
+"""Stream transports: CPython's transport, with its hot half and its state in Rust."""
+
+import asyncio
+import sys
+from asyncio import constants, selector_events
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from rsloop_core._core import Stream, attach_stream_methods
+
+if TYPE_CHECKING:
+    import socket
+
+    from rsloop_core._loop import Loop
+
+
+def _in_stream(name: str) -> property:
+    """Make a property for a field that inherited code sets and Rust reads."""
+
+    def read(self: "StreamTransport") -> Any:
+        return getattr(self._stream, name)
+
+    def write(self: "StreamTransport", value: Any) -> None:
+        setattr(self._stream, name, value)
+
+    return property(read, write)
+
+
+def _set_by_inherited_code(read: Any) -> property:
+    """Make a property whose initial assignment by inherited code does nothing."""
+    return property(read, lambda _self, _value: None)
+
+
+class StreamTransport(selector_events._SelectorSocketTransport):
+    """A connected stream socket.
+
+    What happens with each byte is Rust: reading, write(), writelines(), flow control. What
+    happens once in a connection is the running CPython's.
+    """
+
+    __slots__ = ("_stream",)
+
+    _closing = _in_stream("closing")
+    _conn_lost = _in_stream("conn_lost")
+    _empty_waiter = _in_stream("empty_waiter")
+    _eof = _in_stream("eof")
+    _paused = _in_stream("paused")
+    _protocol_paused = _in_stream("protocol_paused")
+
+    #: Inherited code looks whether it is empty, and clears it.
+    _buffer = _set_by_inherited_code(lambda self: self._stream)
+    #: Rust calls neither; set in each instance they would be reference cycles.
+    _write_ready = _set_by_inherited_code(lambda _self: None)
+    _read_ready_cb = _set_by_inherited_code(lambda _self: None)
+
+    def __init__(
+        self,
+        loop: "Loop",
+        sock: "socket.socket",
+        protocol: asyncio.BaseProtocol,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        self._stream = Stream(loop, sock.fileno())
+        super().__init__(loop, sock, protocol, *args, **kwargs)
+
+    def _get_protocol(self) -> asyncio.BaseProtocol | None:
+        return self._stream.protocol
+
+    def _set_protocol(self, protocol: asyncio.BaseProtocol | None) -> None:
+        buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        self._stream.set_protocol(protocol, buffered)
+
+    _protocol = property(_get_protocol, _set_protocol)
+
+    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        super()._set_write_buffer_limits(high, low)
+        self._stream.set_high_water(int(min(self._high_water, sys.maxsize)))
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        try:
+            super()._call_connection_lost(exc)
+        finally:
+            self._stream.release()
+
+    def _shut_down_writing(self) -> None:
+        import socket
+
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def _warn_of_late_write(self, earlier: int) -> None:
+        if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+            logger.warning("socket.send() raised exception.")
+
+
+attach_stream_methods(StreamTransport)
