@@ -24,7 +24,9 @@ OURS = ("rsloop", "rsloop-core", "rsloop-bridge")
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
-nox.options.error_on_missing_interpreters = os.environ.get("NOX_STRICT") == "1"
+# Plain `nox` needs no interpreter but its own, so that must not be skipped either.
+PLAIN = len(sys.argv) == 1
+nox.options.error_on_missing_interpreters = PLAIN or os.environ.get("NOX_STRICT") == "1"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
