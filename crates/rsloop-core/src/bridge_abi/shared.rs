@@ -103,11 +103,7 @@ impl Shared {
     /// Announces that the loop will wait; `false` when there is work, so that it must not.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
-        let empty = self.inbox.is_empty();
-        if !empty {
-            self.wake_up();
-        }
-        empty
+        self.inbox.is_empty()
     }
 
     /// Ends what [`Shared::fall_asleep`] began.

@@ -27,12 +27,14 @@ impl LoopBase {
         self.clear();
     }
 
-    /// Run ticks until stop() is called; outside of run_forever(), one tick.
-    ///
-    /// Differs: asyncio's runs one tick in either case. Its run_forever() calls this in a loop
-    /// that ends with stop(), so that whole loop is here.
-    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+    /// Run ticks until stop() is called.
+    fn _run_until_stopped(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().run_until_stopped(slf.as_any())
+    }
+
+    /// Run one tick.
+    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().run_once(slf.as_any())
     }
 
     /// Release what is queued and watched, and close the descriptors.

@@ -15,26 +15,45 @@ use crate::clock;
 use crate::py::handle_type::HandleTypes;
 use crate::transports::{run_readable, run_writable};
 
+/// What lives as long as one run of the loop.
+struct Run {
+    events: Events,
+    /// Whether signals have been made to end a wait.
+    guarded: bool,
+}
+
 impl LoopBase {
     /// Runs ticks until `stop()` is called, or a callback raises what no loop survives.
     ///
     /// A tick is asyncio's: descriptors first, then timers, then what was ready when the running
     /// began; what that queues waits for the next tick.
     pub(super) fn run_until_stopped(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        self.shared.enter_thread();
-        self.policy.with(py, |policy| policy.restart());
-        let mut events = Events::new();
+        let mut run = self.begin_run(slf.py());
         loop {
-            self.tick(slf, &mut events)?;
+            self.tick(slf, &mut run)?;
             if self.stopping.get() {
                 return Ok(());
             }
         }
     }
 
+    /// Runs one tick, as a run of its own.
+    pub(super) fn run_once(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut run = self.begin_run(slf.py());
+        self.tick(slf, &mut run)
+    }
+
+    fn begin_run(&self, py: Python<'_>) -> Run {
+        self.shared.enter_thread();
+        self.policy.with(py, |policy| policy.restart());
+        Run {
+            events: Events::new(),
+            guarded: false,
+        }
+    }
+
     #[inline]
-    fn tick(&self, slf: &Bound<'_, PyAny>, events: &mut Events) -> PyResult<()> {
+    fn tick(&self, slf: &Bound<'_, PyAny>, run: &mut Run) -> PyResult<()> {
         let py = slf.py();
         let ready = self.ready.with(py, |ready| !ready.is_empty());
         let deadline = if ready { None } else { self.next_deadline(py) };
@@ -43,8 +62,8 @@ impl LoopBase {
         });
         match poll {
             Poll::Skip => {}
-            Poll::Now => self.poll(py, events, Some(Duration::ZERO))?,
-            Poll::Park(deadline) => self.park(py, events, deadline)?,
+            Poll::Now => self.poll(py, &mut run.events, Some(Duration::ZERO))?,
+            Poll::Park(deadline) => self.park(slf, run, deadline)?,
         }
         self.shared.run_jobs(py);
         self.collect_due(py)?;
@@ -66,18 +85,22 @@ impl LoopBase {
     /// Waits for a descriptor, a wake-up or the deadline, detached from Python.
     fn park(
         &self,
-        py: Python<'_>,
-        events: &mut Events,
+        slf: &Bound<'_, PyAny>,
+        run: &mut Run,
         deadline: Option<Deadline>,
     ) -> PyResult<()> {
-        let timeout = match deadline {
-            None => None,
-            Some(deadline) => deadline.remaining(clock::now()),
-        };
-        if timeout == Some(Duration::ZERO) || !self.shared.fall_asleep() {
-            return self.poll(py, events, Some(Duration::ZERO));
+        let py = slf.py();
+        if !run.guarded {
+            run.guarded = true;
+            slf.call_method0(intern!(py, "_guard_signals"))?;
         }
-        let result = self.poll(py, events, timeout);
+        let timeout = deadline.and_then(|deadline| deadline.remaining(clock::now()));
+        // Python code may have run since the queue was found empty (the guard above, the finalizer
+        // of a cancelled timer), and with it another thread, which found the loop awake. From
+        // here to the wait this thread stays attached, and others see that they must ring.
+        let asleep = self.shared.fall_asleep() && self.ready.with(py, |ready| ready.is_empty());
+        let timeout = if asleep { timeout } else { Some(Duration::ZERO) };
+        let result = self.poll(py, &mut run.events, timeout);
         self.shared.wake_up();
         result
     }

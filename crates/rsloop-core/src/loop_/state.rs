@@ -237,7 +237,7 @@ impl LoopBase {
             })
             .unwrap_or(Ok(()))?;
         self.task_factory
-            .try_with(|factory| visit.call(&*factory))
+            .try_with(|factory| visit.call(factory))
             .unwrap_or(Ok(()))
     }
 

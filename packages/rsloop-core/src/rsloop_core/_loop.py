@@ -2,12 +2,13 @@
 
 from rsloop_core._core import LoopBase
 from rsloop_core._debug import Debug
+from rsloop_core._running import Running
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
 from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Streams, Signals, Debug):
+class Loop(LoopBase, Running, Streams, Signals, Debug):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running

@@ -3,10 +3,14 @@
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVarTuple, Unpack
 
 _Ts = TypeVarTuple("_Ts")
+
+#: What signal.set_wakeup_fd() calls no descriptor.
+_NONE = -1
 
 
 class Signals(asyncio.SelectorEventLoop):
@@ -14,40 +18,71 @@ class Signals(asyncio.SelectorEventLoop):
 
     CPython's loop opens a socket pair when it is made and writes to it to wake itself up. Ours
     has a descriptor of its own for that, so the pair only carries signal numbers, from the
-    handler in C to the loop.
+    interpreter's handler in C to the loop. It is opened before the loop first waits in the main
+    thread, or with the first signal handler, and closed with the loop.
     """
 
     _ssock: socket.socket | None
     _csock: socket.socket | None
     #: The handlers that add_signal_handler() replaced, by signal.
     _replaced_handlers: dict[int, Any]
-    #: The wakeup descriptor that add_signal_handler() replaced.
+    #: The wakeup descriptor that the first add_signal_handler() replaced.
     _replaced_wakeup_fd: int
+    #: Whether the current run has made the pair the wakeup descriptor by itself.
+    _guarding: bool
 
     def _make_self_pipe(self) -> None:
         self._ssock = self._csock = None
         self._replaced_handlers = {}
-        self._replaced_wakeup_fd = -1
+        self._replaced_wakeup_fd = _NONE
+        self._guarding = False
 
     def _close_self_pipe(self) -> None:
-        # Called before the signal handlers are removed, which still needs the pair's number.
+        # Inherited code calls this before it removes the signal handlers, which need the pair.
         pass
 
-    def _open_signal_pair(self) -> None:
-        self._ssock, self._csock = socket.socketpair()
-        self._ssock.setblocking(False)
-        self._csock.setblocking(False)
-        self._internal_fds += 1
-        self._add_reader(self._ssock.fileno(), self._read_from_self)
+    def _open_signal_pair(self) -> socket.socket:
+        if self._csock is None:
+            self._ssock, self._csock = socket.socketpair()
+            self._ssock.setblocking(False)
+            self._csock.setblocking(False)
+            self._internal_fds += 1
+            self._add_reader(self._ssock.fileno(), self._read_from_self)
+        return self._csock
 
     def _close_signal_pair(self) -> None:
         if self._ssock is None or self._csock is None:
             return
-        self._remove_reader(self._ssock.fileno())
         self._ssock.close()
         self._csock.close()
         self._ssock = self._csock = None
         self._internal_fds -= 1
+
+    def _guard_signals(self) -> None:
+        """Let every signal wake the loop for the rest of this run.
+
+        A signal that comes just before the system call that waits would otherwise be noticed
+        when something else ends the wait. Rust calls this before the first wait of a run. A
+        wakeup descriptor that the program has set stays.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        try:
+            fd = self._open_signal_pair().fileno()
+            found = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+        except (OSError, ValueError):
+            return  # no descriptor is left, or this is not the main interpreter
+        if found == _NONE:
+            self._guarding = True
+        elif found != fd:
+            signal.set_wakeup_fd(found)
+
+    def _unguard_signals(self) -> None:
+        """Undo what _guard_signals() did in this run."""
+        if self._guarding:
+            self._guarding = False
+            if not self._signal_handlers:
+                signal.set_wakeup_fd(_NONE)
 
     def add_signal_handler(
         self, sig: int, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts]
@@ -59,23 +94,20 @@ class Signals(asyncio.SelectorEventLoop):
         """
         self._check_closed()
         first = not self._signal_handlers
-        if first and self._ssock is None:
-            self._open_signal_pair()
-        replaced = signal.getsignal(sig) if sig in signal.valid_signals() else None
-        replaced_wakeup_fd = _current_wakeup_fd() if first else -1
         known = sig in self._signal_handlers
+        replaced = signal.getsignal(sig) if sig in signal.valid_signals() else None
+        own_fd = self._open_signal_pair().fileno()
+        wakeup_fd = _current_wakeup_fd()
         try:
             super().add_signal_handler(sig, callback, *args)
         except BaseException:
-            if not self._signal_handlers:
-                if replaced_wakeup_fd != -1:
-                    signal.set_wakeup_fd(replaced_wakeup_fd)
-                self._close_signal_pair()
+            if first and wakeup_fd != _current_wakeup_fd():
+                signal.set_wakeup_fd(wakeup_fd)
             raise
         if not known:
             self._replaced_handlers[sig] = replaced
-        if first:
-            self._replaced_wakeup_fd = replaced_wakeup_fd
+        if first and wakeup_fd != own_fd:
+            self._replaced_wakeup_fd = wakeup_fd
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Take the handler of the signal sig away and return whether there was one.
@@ -91,19 +123,20 @@ class Signals(asyncio.SelectorEventLoop):
             if replaced is not None:  # None: a handler that was not installed from Python
                 signal.signal(sig, replaced)
             if not self._signal_handlers:
-                if self._replaced_wakeup_fd != -1:
-                    signal.set_wakeup_fd(self._replaced_wakeup_fd)
-                    self._replaced_wakeup_fd = -1
-                self._close_signal_pair()
+                found, self._replaced_wakeup_fd = self._replaced_wakeup_fd, _NONE
+                if found != _NONE:
+                    signal.set_wakeup_fd(found)
+                elif self._guarding and self._csock is not None:
+                    signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         return removed
 
 
 def _current_wakeup_fd() -> int:
-    """Return the wakeup descriptor, -1 for none or where this thread may not ask."""
+    """Return the wakeup descriptor, or -1 where there is none or this thread may not ask."""
     try:
-        current = signal.set_wakeup_fd(-1)
+        current = signal.set_wakeup_fd(_NONE)
     except ValueError:
-        return -1
-    if current != -1:
-        signal.set_wakeup_fd(current)
+        return _NONE
+    if current != _NONE:
+        signal.set_wakeup_fd(current, warn_on_full_buffer=False)
     return current
