@@ -158,6 +158,20 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Build and run the documentation's code outside, against the tree and the packed crates."""
+    install_ours(session)
+    for manifest in sorted(Path("tests/bridge/reference").glob("*/Cargo.toml")):
+        for source in (["--tree"], []):
+            with tempfile.TemporaryDirectory() as folder:
+                command = ("python", "tools/outsider.py", str(manifest.parent), folder, *source)
+                copy = Path(str(session.run(*command, silent=True, stderr=None)).strip())
+                with session.chdir(copy):
+                    install_extension(session, copy)
+                    session.run("python", "-W", "error", "main.py")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/site, and show what the next release would announce."""
     install_groups(session, "docs")

@@ -1,9 +1,10 @@
 """Copy a Rust extension of this repository to where its author would have it: outside.
 
-    python tools/outsider.py examples/rust FOLDER
+    python tools/outsider.py examples/rust FOLDER [--tree]
 
 `FOLDER/rust` is the copy, `FOLDER/crates` holds the published crates as cargo packs them, and
-`FOLDER/.cargo/config.toml` makes cargo take those for what the registry has. Prints the copy.
+`FOLDER/.cargo/config.toml` makes cargo take those for what the registry has. With `--tree`, the
+copy depends on the crates in the tree, by an absolute path. Prints the copy.
 """
 
 import re
@@ -55,15 +56,15 @@ def patch_registry(folder: Path, crates: dict[str, Path]) -> None:
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def copy_project(source: Path, folder: Path) -> Path:
-    """Copy the extension in `source` into `folder`, with versions in place of paths."""
+def copy_project(source: Path, folder: Path, dependency: str) -> Path:
+    """Copy the extension in `source` into `folder`, with `dependency` in place of paths."""
     copy = folder / source.name
     # Files of now, not of their own times: Cargo must not take an earlier copy's build for this.
     shutil.copytree(source, copy, ignore=IGNORED, copy_function=shutil.copy)
     manifest = copy / "Cargo.toml"
     text, replaced = re.subn(
         r'\bpath = "[^"]*/crates/rsloop-bridge"',
-        f'version = "={version()}"',
+        dependency,
         manifest.read_text(encoding="utf-8"),
     )
     if replaced != 1:
@@ -75,12 +76,16 @@ def copy_project(source: Path, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Do what the module says, for the two arguments."""
-    source, folder = (Path(argument).resolve() for argument in sys.argv[1:])
+    """Do what the module says, for its arguments."""
+    source, folder = (Path(argument).resolve() for argument in sys.argv[1:3])
     if folder.is_relative_to(ROOT):
         sys.exit(f"{folder}: is inside the repository, where cargo would find its workspace")
-    patch_registry(folder, pack_crates(folder / "crates"))
-    print(copy_project(source, folder))
+    if sys.argv[3:] == ["--tree"]:
+        dependency = f'path = "{ROOT}/crates/rsloop-bridge"'
+    else:
+        patch_registry(folder, pack_crates(folder / "crates"))
+        dependency = f'version = "={version()}"'
+    print(copy_project(source, folder, dependency))
 
 
 if __name__ == "__main__":
