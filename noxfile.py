@@ -143,18 +143,24 @@ def tests(session: nox.Session, install: str) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Build and run each example as an outsider would: a copy, against the built artifacts."""
-    manifests = sorted(Path("examples").glob("*/Cargo.toml"))
-    if not manifests:
-        session.skip("no example is in the repository yet")
+    """Build and test each example as an outsider would: a copy, against the built artifacts."""
     install_ours(session)
-    for manifest in manifests:
+    install_groups(session, "test")
+    for example in sorted(path.parent.name for path in Path("examples").glob("*/Cargo.toml")):
         with tempfile.TemporaryDirectory() as folder:
-            command = ("python", "tools/outsider.py", str(manifest.parent), folder)
-            copy = Path(str(session.run(*command, silent=True, stderr=None)).strip())
-            with session.chdir(copy):
-                install_extension(session, copy)
-                session.run("python", "-W", "error", "demo.py")
+            command = ("python", "tools/outsider.py", f"examples/{example}", folder)
+            copy = str(session.run(*command, silent=True, stderr=None)).strip()
+            with session.chdir(folder):
+                install_extension(session, Path(copy))
+            test = f"tests/examples/test_{example}.py"
+            session.run("pytest", "-W", "error", test, env={"RSLOOP_EXAMPLE": copy})
+
+
+@nox.session(python=PYTHONS)
+def cpython(session: nox.Session) -> None:
+    """Run CPython's own test_asyncio on the stdlib loop and on rsloop, and compare."""
+    install_ours(session)
+    session.run("python", "tests/cpython/run.py", *session.posargs)
 
 
 @nox.session

@@ -24,3 +24,9 @@ def test_continuous_integration_runs_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert script[-len(tests) :] == tests
     assert "set -euo pipefail" in script
+
+
+def test_links_of_readme_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
