@@ -99,7 +99,11 @@ impl LoopBase {
         // of a cancelled timer), and with it another thread, which found the loop awake. From
         // here to the wait this thread stays attached, and others see that they must ring.
         let asleep = self.shared.fall_asleep() && self.ready.with(py, |ready| ready.is_empty());
-        let timeout = if asleep { timeout } else { Some(Duration::ZERO) };
+        let timeout = if asleep {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        };
         let result = self.poll(py, &mut run.events, timeout);
         self.shared.wake_up();
         result

@@ -33,11 +33,17 @@ const PACKED: u8 = 8;
 /// How many arguments a handle holds without a tuple.
 const INLINE: usize = 2;
 
+/// How many `__slots__` of `asyncio.TimerHandle` lie before our fields, at most.
+pub(super) const INHERITED_SLOTS: usize = 10;
+
 /// A handle's memory. Every pointer is an owned reference or NULL.
+///
+/// The class derives from asyncio's, whose slots are there but stay NULL: their names are
+/// overridden.
 #[repr(C)]
 pub(super) struct HandleObject {
     pub(super) header: ffi::PyObject,
-    pub(super) weak_references: *mut ffi::PyObject,
+    pub(super) inherited: [*mut ffi::PyObject; INHERITED_SLOTS],
     pub(super) callback: *mut ffi::PyObject,
     pub(super) context: *mut ffi::PyObject,
     pub(super) arguments: [*mut ffi::PyObject; INLINE],
@@ -45,7 +51,7 @@ pub(super) struct HandleObject {
     pub(super) state: u8,
 }
 
-/// A timer handle's memory: a handle first, so that `TimerHandle` derives from `Handle`.
+/// A timer handle's memory: a handle first, so that one code serves both.
 #[repr(C)]
 pub(super) struct TimerObject {
     pub(super) handle: HandleObject,
@@ -158,7 +164,6 @@ unsafe fn fill(
     // SAFETY: the caller's promise. References are taken before they are stored.
     unsafe {
         ffi::Py_INCREF(call.callback);
-        (*object).weak_references = std::ptr::null_mut();
         (*object).callback = call.callback;
         (*object).context = context.into_ptr();
         (*object).arguments = [std::ptr::null_mut(); INLINE];
@@ -291,6 +296,11 @@ impl<'a, 'py> HandleRef<'a, 'py> {
             unsafe { clear_call(self.object) };
         }
         loop_
+    }
+
+    /// Whether this is a timer in its heap.
+    pub(super) fn is_scheduled(self) -> bool {
+        *self.state() & SCHEDULED != 0
     }
 
     /// Notes that a timer has left the heap.

@@ -1,16 +1,19 @@
 //! The classes `Handle` and `TimerHandle`: their slots, methods and recycled memory.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyAnyMethods, PyFloat, PyModule, PyModuleMethods, PyType};
-use pyo3::{Borrowed, Bound, IntoPyObject, Py, PyAny, PyResult, Python, ffi, intern};
+use pyo3::types::{
+    PyAnyMethods, PyBool, PyFloat, PyModule, PyModuleMethods, PyType, PyTypeMethods,
+};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi, intern};
 
 use super::gil_cell::GilCell;
 use super::handle::{
-    HandleObject, HandleRef, TimerObject, clear_call, out_of_memory, release, traverse_call,
+    HandleObject, HandleRef, INHERITED_SLOTS, TimerObject, clear_call, out_of_memory, release,
+    traverse_call,
 };
 
 static TYPES: PyOnceLock<HandleTypes> = PyOnceLock::new();
@@ -63,18 +66,19 @@ impl HandleClass {
     pub(super) fn allocate(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
         let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
         // SAFETY: attached. Recycled memory came from the same class and is untracked, and
-        // `PyObject_Init` gives it a reference count and a reference to its class again.
+        // `PyObject_Init` gives it a reference count and a reference to its class again; its
+        // inherited slots are NULL still.
         unsafe {
             let recycled = self.free.take(py);
             if !recycled.is_null() {
                 return Ok(ffi::PyObject_Init(recycled, class));
             }
-            let object: *mut ffi::PyObject = ffi::PyObject_GC_New(class);
+            let object: *mut HandleObject = ffi::PyObject_GC_New(class);
             if object.is_null() {
-                Err(out_of_memory())
-            } else {
-                Ok(object)
+                return Err(out_of_memory());
             }
+            (*object).inherited = [ptr::null_mut(); INHERITED_SLOTS];
+            Ok(object.cast())
         }
     }
 
@@ -103,30 +107,25 @@ impl HandleTypes {
     }
 
     fn new(module: &Bound<'_, PyModule>) -> PyResult<Self> {
-        let py = module.py();
-        let handle = new_class(
-            py,
-            &mut handle_slots(),
-            c"rsloop_core._core.Handle",
-            0,
-            None,
-        )?;
-        let timer = new_class(
-            py,
-            &mut timer_slots(),
-            c"rsloop_core._core.TimerHandle",
-            size_of::<TimerObject>(),
-            Some(&handle),
-        )?;
-        module.add("Handle", &handle)?;
-        module.add("TimerHandle", &timer)?;
         Ok(Self {
             handle: HandleClass {
-                class: handle.unbind(),
+                class: new_class(
+                    module,
+                    "Handle",
+                    HANDLE_NAME,
+                    size_of::<HandleObject>(),
+                    handle_slots(),
+                )?,
                 free: &FREE_HANDLES,
             },
             timer: HandleClass {
-                class: timer.unbind(),
+                class: new_class(
+                    module,
+                    "TimerHandle",
+                    TIMER_NAME,
+                    size_of::<TimerObject>(),
+                    timer_slots(),
+                )?,
                 free: &FREE_TIMERS,
             },
         })
@@ -144,39 +143,108 @@ impl HandleTypes {
     }
 }
 
-fn new_class<'py>(
-    py: Python<'py>,
-    slots: &mut [ffi::PyType_Slot],
-    name: &'static std::ffi::CStr,
+const HANDLE_NAME: &CStr = c"rsloop_core._core.Handle";
+const TIMER_NAME: &CStr = c"rsloop_core._core.TimerHandle";
+
+/// Makes a class over asyncio's class `base`, and adds it to `module`.
+fn new_class(
+    module: &Bound<'_, PyModule>,
+    base: &str,
+    name: &'static CStr,
     size: usize,
-    base: Option<&Bound<'py, PyType>>,
-) -> PyResult<Bound<'py, PyType>> {
-    let size = if size == 0 {
-        size_of::<HandleObject>()
-    } else {
-        size
-    };
-    let base_flag = if base.is_none() {
-        ffi::Py_TPFLAGS_BASETYPE
-    } else {
-        0
-    };
+    mut slots: Vec<ffi::PyType_Slot>,
+) -> PyResult<Py<PyType>> {
+    let py = module.py();
+    let base = py
+        .import("asyncio.events")?
+        .getattr(base)?
+        .cast_into::<PyType>()?;
+    let room = size_of::<ffi::PyObject>() + INHERITED_SLOTS * size_of::<*mut ffi::PyObject>();
+    if base.getattr("__basicsize__")?.extract::<usize>()? > room {
+        return Err(PyRuntimeError::new_err(format!(
+            "{base} has more slots than rsloop knows of: it needs a newer rsloop"
+        )));
+    }
     let mut spec = ffi::PyType_Spec {
         name: name.as_ptr(),
         basicsize: size as c_int,
         itemsize: 0,
         flags: (ffi::Py_TPFLAGS_DEFAULT
             | ffi::Py_TPFLAGS_HAVE_GC
-            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-            | base_flag) as u32,
+            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as u32,
         slots: slots.as_mut_ptr(),
     };
-    let bases = base.map_or(ptr::null_mut(), |base| base.as_ptr());
-    // SAFETY: attached; the slots end with a zero and their tables are leaked.
-    unsafe {
-        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, bases);
-        Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
-    }
+    // SAFETY: attached; the slots end with a zero and their tables are leaked. The base's fields
+    // lie before ours, as was checked.
+    let class = unsafe {
+        let class = ffi::PyType_FromSpecWithBases(&raw mut spec, base.as_ptr());
+        Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked::<PyType>()
+    };
+    module.add(class.name()?, &class)?;
+    Ok(class.unbind())
+}
+
+fn handle_slots() -> Vec<ffi::PyType_Slot> {
+    let doc = c"A callback that the loop will run: an asyncio.Handle.";
+    slots(
+        dealloc_handle,
+        traverse_handle,
+        clear_handle,
+        doc,
+        shared_getters(),
+    )
+}
+
+fn timer_slots() -> Vec<ffi::PyType_Slot> {
+    let doc = c"A callback that the loop will run at its time: an asyncio.TimerHandle.";
+    let mut getters = shared_getters();
+    getters.push(getter(c"_when", get_when));
+    getters.push(getter(c"_scheduled", get_scheduled));
+    slots(dealloc_timer, traverse_timer, clear_timer, doc, getters)
+}
+
+/// The names under which asyncio's handles keep what ours keep in their fields. What is not
+/// overridden (comparisons, `when()`, `cancelled()`, `get_context()`) is asyncio's, and reads these.
+fn shared_getters() -> Vec<ffi::PyGetSetDef> {
+    vec![
+        getter(c"_callback", get_callback),
+        getter(c"_args", get_arguments),
+        getter(c"_context", get_context),
+        getter(c"_cancelled", get_cancelled),
+        getter(c"_loop", get_nothing),
+        getter(c"_repr", get_nothing),
+        getter(c"_source_traceback", get_nothing),
+    ]
+}
+
+fn slots(
+    dealloc: ffi::destructor,
+    traverse: ffi::traverseproc,
+    clear: ffi::inquiry,
+    doc: &'static CStr,
+    getters: Vec<ffi::PyGetSetDef>,
+) -> Vec<ffi::PyType_Slot> {
+    let cancel = ffi::PyMethodDef {
+        ml_name: c"cancel".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunction: cancel,
+        },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: c"cancel($self)\n--\n\nCancel the callback: it does not run (again). Idempotent."
+            .as_ptr(),
+    };
+    // SAFETY: rows of NULL pointers are how these tables end.
+    let (no_method, no_getter) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    vec![
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_repr, repr as *mut c_void),
+        slot(ffi::Py_tp_methods, leak(vec![cancel], no_method)),
+        slot(ffi::Py_tp_getset, leak(getters, no_getter)),
+        slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
+        slot(0, ptr::null_mut()),
+    ]
 }
 
 fn slot(slot: c_int, function: *mut c_void) -> ffi::PyType_Slot {
@@ -191,22 +259,7 @@ fn leak<T>(mut rows: Vec<T>, end: T) -> *mut c_void {
     Box::leak(rows.into_boxed_slice()).as_mut_ptr().cast()
 }
 
-fn method(
-    name: &'static std::ffi::CStr,
-    function: ffi::PyCFunction,
-    doc: &'static std::ffi::CStr,
-) -> ffi::PyMethodDef {
-    ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer {
-            PyCFunction: function,
-        },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-fn getter(name: &'static std::ffi::CStr, get: ffi::getter) -> ffi::PyGetSetDef {
+fn getter(name: &'static CStr, get: ffi::getter) -> ffi::PyGetSetDef {
     ffi::PyGetSetDef {
         name: name.as_ptr(),
         get: Some(get),
@@ -214,83 +267,6 @@ fn getter(name: &'static std::ffi::CStr, get: ffi::getter) -> ffi::PyGetSetDef {
         doc: ptr::null(),
         closure: ptr::null_mut(),
     }
-}
-
-fn handle_slots() -> Vec<ffi::PyType_Slot> {
-    let methods = vec![
-        method(
-            c"cancel",
-            cancel,
-            c"cancel($self)\n--\n\nCancel the callback: it does not run (again). Idempotent.",
-        ),
-        method(
-            c"cancelled",
-            cancelled,
-            c"cancelled($self)\n--\n\nReturn whether the callback was cancelled.",
-        ),
-        method(
-            c"get_context",
-            get_context,
-            c"get_context($self)\n--\n\nReturn the contextvars.Context that the callback runs in.",
-        ),
-    ];
-    let getters = vec![
-        getter(c"_callback", get_callback),
-        getter(c"_args", get_arguments),
-        getter(c"_context", get_context_attribute),
-        getter(c"_cancelled", get_cancelled),
-        getter(c"_source_traceback", get_nothing),
-    ];
-    let members = vec![ffi::PyMemberDef {
-        name: c"__weaklistoffset__".as_ptr(),
-        type_code: ffi::Py_T_PYSSIZET,
-        offset: std::mem::offset_of!(HandleObject, weak_references) as ffi::Py_ssize_t,
-        flags: ffi::Py_READONLY,
-        doc: ptr::null(),
-    }];
-    // SAFETY: rows of NULL pointers are how these tables end.
-    let (no_method, no_getter, no_member) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
-    vec![
-        slot(ffi::Py_tp_dealloc, dealloc_handle as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse_handle as *mut c_void),
-        slot(ffi::Py_tp_clear, clear_handle as *mut c_void),
-        slot(ffi::Py_tp_repr, repr as *mut c_void),
-        slot(ffi::Py_tp_methods, leak(methods, no_method)),
-        slot(ffi::Py_tp_getset, leak(getters, no_getter)),
-        slot(ffi::Py_tp_members, leak(members, no_member)),
-        slot(
-            ffi::Py_tp_doc,
-            c"A callback that the loop will run, as asyncio.Handle.".as_ptr() as *mut c_void,
-        ),
-        slot(0, ptr::null_mut()),
-    ]
-}
-
-fn timer_slots() -> Vec<ffi::PyType_Slot> {
-    let methods = vec![method(
-        c"when",
-        when,
-        c"when($self)\n--\n\nReturn the due time, in seconds on the loop's clock (loop.time()).",
-    )];
-    let getters = vec![getter(c"_when", get_when)];
-    // SAFETY: as in `handle_slots`.
-    let (no_method, no_getter) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-    vec![
-        slot(ffi::Py_tp_dealloc, dealloc_timer as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse_timer as *mut c_void),
-        slot(ffi::Py_tp_clear, clear_timer as *mut c_void),
-        slot(ffi::Py_tp_hash, hash_timer as *mut c_void),
-        slot(ffi::Py_tp_richcompare, compare_timers as *mut c_void),
-        slot(ffi::Py_tp_methods, leak(methods, no_method)),
-        slot(ffi::Py_tp_getset, leak(getters, no_getter)),
-        slot(
-            ffi::Py_tp_doc,
-            c"A callback that the loop will run at its time, as asyncio.TimerHandle.".as_ptr()
-                as *mut c_void,
-        ),
-        slot(0, ptr::null_mut()),
-    ]
 }
 
 /// Runs a slot's body; the interpreter holds the object, and is attached.
@@ -312,6 +288,10 @@ fn body<R>(
 
 type Object = *mut ffi::PyObject;
 
+fn object_of(py: Python<'_>, value: bool) -> Object {
+    PyBool::new(py, value).to_owned().into_ptr()
+}
+
 fn object_or_none(py: Python<'_>, value: Option<Bound<'_, PyAny>>) -> Object {
     value.map_or_else(|| py.None().into_ptr(), Bound::into_ptr)
 }
@@ -326,16 +306,6 @@ unsafe extern "C" fn cancel(slf: Object, _: Object) -> Object {
     })
 }
 
-unsafe extern "C" fn cancelled(slf: Object, _: Object) -> Object {
-    // SAFETY: the interpreter calls getters as it calls methods.
-    unsafe { get_cancelled(slf, ptr::null_mut()) }
-}
-
-unsafe extern "C" fn get_context(slf: Object, _: Object) -> Object {
-    // SAFETY: as in `cancelled`.
-    unsafe { get_context_attribute(slf, ptr::null_mut()) }
-}
-
 unsafe extern "C" fn get_callback(slf: Object, _: *mut c_void) -> Object {
     body(slf, ptr::null_mut(), |handle, py| {
         Ok(object_or_none(py, handle.callback()))
@@ -348,7 +318,7 @@ unsafe extern "C" fn get_arguments(slf: Object, _: *mut c_void) -> Object {
     })
 }
 
-unsafe extern "C" fn get_context_attribute(slf: Object, _: *mut c_void) -> Object {
+unsafe extern "C" fn get_context(slf: Object, _: *mut c_void) -> Object {
     body(slf, ptr::null_mut(), |handle, py| {
         Ok(object_or_none(py, handle.context()))
     })
@@ -356,22 +326,12 @@ unsafe extern "C" fn get_context_attribute(slf: Object, _: *mut c_void) -> Objec
 
 unsafe extern "C" fn get_cancelled(slf: Object, _: *mut c_void) -> Object {
     body(slf, ptr::null_mut(), |handle, py| {
-        Ok(handle
-            .is_cancelled()
-            .into_pyobject(py)?
-            .to_owned()
-            .into_any()
-            .into_ptr())
+        Ok(object_of(py, handle.is_cancelled()))
     })
 }
 
 unsafe extern "C" fn get_nothing(slf: Object, _: *mut c_void) -> Object {
     body(slf, ptr::null_mut(), |_, py| Ok(py.None().into_ptr()))
-}
-
-unsafe extern "C" fn when(slf: Object, _: Object) -> Object {
-    // SAFETY: as in `cancelled`.
-    unsafe { get_when(slf, ptr::null_mut()) }
 }
 
 unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
@@ -397,51 +357,10 @@ fn describe<'py>(handle: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         .call_method1("describe", (handle,))
 }
 
-unsafe extern "C" fn hash_timer(slf: Object) -> ffi::Py_hash_t {
-    body(slf, -1, |handle, py| {
-        // SAFETY: the slot belongs to `TimerHandle`.
-        PyFloat::new(py, unsafe { handle.when() }).hash()
+unsafe extern "C" fn get_scheduled(slf: Object, _: *mut c_void) -> Object {
+    body(slf, ptr::null_mut(), |handle, py| {
+        Ok(object_of(py, handle.is_scheduled()))
     })
-}
-
-unsafe extern "C" fn compare_timers(left: Object, right: Object, operator: c_int) -> Object {
-    body(left, ptr::null_mut(), |timer, py| {
-        // SAFETY: the interpreter passes live objects.
-        let other = unsafe { Borrowed::<PyAny>::from_ptr(py, right) };
-        // SAFETY: reading types; two instances of one class that cannot be subclassed.
-        if unsafe { ffi::Py_TYPE(left) != ffi::Py_TYPE(right) } {
-            return Ok(py.NotImplemented().into_ptr());
-        }
-        // SAFETY: both are `TimerHandle`s.
-        let (other, when, other_when) = unsafe {
-            let other = HandleRef::new(other);
-            (other, timer.when(), other.when())
-        };
-        let equal = || -> PyResult<bool> {
-            Ok(when == other_when
-                && timer.is_cancelled() == other.is_cancelled()
-                && same(timer.callback(), other.callback())?
-                && same(timer.arguments()?, other.arguments()?)?)
-        };
-        let answer = match operator {
-            ffi::Py_EQ => equal()?,
-            ffi::Py_NE => !equal()?,
-            ffi::Py_LT => when < other_when,
-            ffi::Py_LE => when < other_when || equal()?,
-            ffi::Py_GT => when > other_when,
-            ffi::Py_GE => when > other_when || equal()?,
-            _ => return Err(PyRuntimeError::new_err("an unknown comparison")),
-        };
-        Ok(answer.into_pyobject(py)?.to_owned().into_any().into_ptr())
-    })
-}
-
-fn same<T>(left: Option<Bound<'_, T>>, right: Option<Bound<'_, T>>) -> PyResult<bool> {
-    match (left, right) {
-        (Some(left), Some(right)) => left.as_any().eq(right.as_any()),
-        (None, None) => Ok(true),
-        _ => Ok(false),
-    }
 }
 
 unsafe extern "C" fn traverse_handle(
@@ -524,7 +443,8 @@ unsafe extern "C" fn dealloc_timer(slf: Object) {
 unsafe fn bury(slf: Object, free: &FreeList) {
     // SAFETY: the caller's promise. The class is released last, after its instance.
     unsafe {
-        if !(*slf.cast::<HandleObject>()).weak_references.is_null() {
+        let offset = (*ffi::Py_TYPE(slf)).tp_weaklistoffset;
+        if !(*slf.byte_offset(offset).cast::<Object>()).is_null() {
             ffi::PyObject_ClearWeakRefs(slf);
         }
         clear_handle(slf);
