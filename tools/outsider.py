@@ -28,17 +28,11 @@ def version() -> str:
 def pack_crates(folder: Path) -> dict[str, Path]:
     """Pack the published crates and unpack them into `folder`; return the folder of each."""
     target = folder / "packed"
-    command = [
-        "cargo",
-        "package",
-        "--quiet",
-        "--allow-dirty",
-        "--no-verify",
-        "--target-dir",
-        target,
-    ]
+    command = ["cargo", "package", "--quiet", "--allow-dirty", "--no-verify"]
     packages = [f"--package={crate}" for crate in PUBLISHED]
-    subprocess.run([*command, *packages], check=True, cwd=ROOT, stdout=sys.stderr)
+    subprocess.run(
+        [*command, *packages, f"--target-dir={target}"], check=True, cwd=ROOT, stdout=sys.stderr
+    )
     for crate in PUBLISHED:
         archive = target / "package" / f"{crate}-{version()}.crate"
         shutil.unpack_archive(archive, folder, "gztar")

@@ -30,7 +30,7 @@ class Running(asyncio.SelectorEventLoop):
             self._run_until_stopped()
         finally:
             self._stopping = False
-            self._thread_id = None
+            self._thread_id = None  # type: ignore[assignment]
             events._set_running_loop(None)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)

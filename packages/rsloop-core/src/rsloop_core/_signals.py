@@ -85,7 +85,7 @@ class Signals(asyncio.SelectorEventLoop):
                 signal.set_wakeup_fd(_NONE)
 
     def add_signal_handler(
-        self, sig: int, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts]
+        self, sig: int, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts
     ) -> None:
         """Run callback(*args) in the loop whenever the process gets the signal sig.
 

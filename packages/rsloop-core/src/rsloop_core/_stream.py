@@ -11,7 +11,7 @@ from rsloop_core._core import Stream, attach_stream_methods
 if TYPE_CHECKING:
     import socket
 
-    from rsloop_core._loop import Loop
+    from rsloop_core._streams import Streams
 
 
 def _in_stream(name: str) -> property:
@@ -55,7 +55,7 @@ class StreamTransport(selector_events._SelectorSocketTransport):
 
     def __init__(
         self,
-        loop: "Loop",
+        loop: "Streams",
         sock: "socket.socket",
         protocol: asyncio.BaseProtocol,
         *args: Any,

@@ -43,7 +43,7 @@ class Streams(asyncio.SelectorEventLoop):
         **tls: Any,
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(rawsock)
-        ssl_protocol = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **tls)
+        ssl_protocol = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **tls)  # type: ignore[arg-type]
         given = {} if context is None else {"context": context}
         StreamTransport(self, rawsock, ssl_protocol, extra=extra, server=server, **given)
         return ssl_protocol._app_transport
