@@ -1,0 +1,1 @@
+../../../../../crates/rsloop-bridge/include/rsloop_bridge.h
