@@ -1,0 +1,177 @@
+"""The order in which callbacks, descriptors, timers and transports take their turns."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import Run
+from .connections import SIDES, connection, listening_socket
+from .recorders import Recorder
+from .turns import run_turns
+
+Loop = asyncio.AbstractEventLoop
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Yield two connected non-blocking sockets."""
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+    with left, right:
+        yield left, right
+
+
+def test_ready_then_descriptors_then_timers(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    ran: list[str] = []
+    loop.add_reader(left, ran.append, "reader")
+    right.send(b"x")
+    loop.call_at(loop.time() - 1, ran.append, "timer")
+    loop.call_soon(ran.append, "ready")
+    run_turns(loop, 1)
+    loop.remove_reader(left)
+    assert ran == ["ready", "reader", "timer"]
+
+
+def test_what_a_reader_schedules_waits_for_the_next_turn(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    ran: list[str] = []
+
+    def read() -> None:
+        left.recv(1)
+        ran.append("reader")
+        loop.call_soon(ran.append, "from the reader")
+
+    loop.add_reader(left, read)
+    right.send(b"x")
+    loop.call_at(loop.time() - 1, ran.append, "timer")
+    run_turns(loop, 2)
+    loop.remove_reader(left)
+    assert ran == ["reader", "timer", "from the reader"]
+
+
+def test_what_a_callback_schedules_comes_after_due_timers(loop: Loop) -> None:
+    ran: list[str] = []
+    loop.call_soon(lambda: loop.call_soon(ran.append, "second turn"))
+    loop.call_at(loop.time() - 1, ran.append, "timer")
+    run_turns(loop, 2)
+    assert ran == ["timer", "second turn"]
+
+
+def test_connection_made_comes_a_turn_before_the_return(run: Run) -> None:
+    ran: list[str] = []
+
+    class Noting(Recorder):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            ran.append("connection_made")
+            asyncio.get_running_loop().call_soon(ran.append, "from connection_made")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with listening_socket() as listener:
+            transport, protocol = await loop.create_connection(Noting, *listener.getsockname())
+            ran.append("returned")
+            transport.close()
+            await protocol.lost
+
+    run(main())
+    assert ran == ["connection_made", "from connection_made", "returned"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("end", ["close", "abort"])
+def test_connection_lost_takes_its_place_in_the_queue(run: Run, side: str, end: str) -> None:
+    ran: list[str] = []
+
+    class Noting(Recorder):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            ran.append("connection_lost")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connection(Noting, side) as (transport, protocol, _):
+            loop.call_soon(ran.append, "before")
+            getattr(transport, end)()
+            loop.call_soon(ran.append, "after")
+            await protocol.lost
+
+    run(main())
+    assert ran == ["before", "connection_lost", "after"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_data_received_runs_between_ready_callbacks_and_timers(run: Run, side: str) -> None:
+    ran: list[str] = []
+
+    class Noting(Recorder):
+        def data_received(self, data: bytes) -> None:
+            ran.append("data_received")
+            super().data_received(data)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connection(Noting, side) as (_, protocol, peer):
+            # Let the transport start to read.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            peer.send(b"x")
+            loop.call_at(loop.time() - 1, ran.append, "timer")
+            loop.call_soon(ran.append, "ready")
+            await protocol.received(1)
+
+    run(main())
+    assert ran == ["ready", "data_received", "timer"] or ran == ["ready", "data_received"]
+
+
+def test_reading_starts_after_connection_made(run: Run) -> None:
+    # Data that waits in the kernel must not overtake what connection_made schedules.
+    ran: list[str] = []
+
+    class Noting(Recorder):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            asyncio.get_running_loop().call_soon(ran.append, "from connection_made")
+
+        def data_received(self, data: bytes) -> None:
+            ran.append("data_received")
+            super().data_received(data)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left, right = socket.socketpair()
+        right.send(b"already there")
+        with right:
+            transport, protocol = await loop.create_connection(Noting, sock=left)
+            await protocol.received(13)
+            transport.close()
+            await protocol.lost
+            await asyncio.sleep(0)
+
+    run(main())
+    assert ran == ["from connection_made", "data_received"]
+
+
+def test_tasks_wake_in_the_order_of_their_events(run: Run) -> None:
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in range(5)]
+        woken: list[str] = []
+
+        async def wait(number: int) -> None:
+            await futures[number]
+            woken.append(str(number))
+
+        tasks = [asyncio.ensure_future(wait(number)) for number in range(5)]
+        await asyncio.sleep(0)
+        for number in (3, 1, 4, 0, 2):
+            futures[number].set_result(None)
+        await asyncio.wait(tasks)
+        return woken
+
+    assert run(main()) == ["3", "1", "4", "0", "2"]
