@@ -106,7 +106,7 @@ def test_connection_lost_takes_its_place_in_the_queue(run: Run, side: str, end: 
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_data_received_runs_between_ready_callbacks_and_timers(run: Run, side: str) -> None:
+def test_data_received_runs_after_ready_callbacks(run: Run, loop_kind: str, side: str) -> None:
     ran: list[str] = []
 
     class Noting(Recorder):
@@ -124,9 +124,14 @@ def test_data_received_runs_between_ready_callbacks_and_timers(run: Run, side: s
             loop.call_at(loop.time() - 1, ran.append, "timer")
             loop.call_soon(ran.append, "ready")
             await protocol.received(1)
+            await asyncio.sleep(0)
 
     run(main())
-    assert ran == ["ready", "data_received", "timer"] or ran == ["ready", "data_received"]
+    assert ran[0] == "ready"
+    # Differs: rsloop skips some polls while callbacks are ready, so a timer may overtake.
+    assert ran[1:] == ["data_received", "timer"] or (
+        loop_kind == "rsloop" and ran[1:] == ["timer", "data_received"]
+    )
 
 
 def test_reading_starts_after_connection_made(run: Run) -> None:

@@ -1,0 +1,194 @@
+"""The rows of the comparison: each returns the CPU time of a number of operations."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Loop = asyncio.AbstractEventLoop
+CLIENT = Path(__file__).with_name("echo_client.py")
+CONNECTIONS = 10
+MESSAGE_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its title, how many operations it takes, and how it is measured."""
+
+    title: str
+    operations: int
+    measure: Callable[[Loop, int], int]
+
+
+def timed_forever(loop: Loop) -> int:
+    """Run the loop until it is stopped; return the CPU time in nanoseconds."""
+    start = time.process_time_ns()
+    loop.run_forever()
+    return time.process_time_ns() - start
+
+
+def timed(loop: Loop, main: Coroutine[Any, Any, None]) -> int:
+    """Run `main`; return the CPU time in nanoseconds."""
+    start = time.process_time_ns()
+    loop.run_until_complete(main)
+    return time.process_time_ns() - start
+
+
+def chain(loop: Loop, operations: int) -> int:
+    """Each callback schedules the next."""
+    left = operations
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left:
+            loop.call_soon(step)
+        else:
+            loop.stop()
+
+    loop.call_soon(step)
+    return timed_forever(loop)
+
+
+def batch(loop: Loop, operations: int) -> int:
+    """Callbacks scheduled a hundred at a time."""
+    left = operations // 100
+
+    def nothing() -> None:
+        pass
+
+    def schedule() -> None:
+        nonlocal left
+        left -= 1
+        for _ in range(99):
+            loop.call_soon(nothing)
+        loop.call_soon(schedule if left else loop.stop)
+
+    loop.call_soon(schedule)
+    return timed_forever(loop)
+
+
+def call_later(loop: Loop, operations: int) -> int:
+    """Timers set a hundred at a time, due at once."""
+    left = operations // 100
+
+    def nothing() -> None:
+        pass
+
+    def schedule() -> None:
+        nonlocal left
+        left -= 1
+        for _ in range(99):
+            loop.call_later(0, nothing)
+        loop.call_later(0, schedule if left else loop.stop)
+
+    loop.call_soon(schedule)
+    return timed_forever(loop)
+
+
+def sleep_zero(loop: Loop, operations: int) -> int:
+    """One task that yields."""
+
+    async def main() -> None:
+        for _ in range(operations):
+            await asyncio.sleep(0)
+
+    return timed(loop, main())
+
+
+def create_task(loop: Loop, operations: int) -> int:
+    """Tasks made and awaited one by one."""
+
+    async def nothing() -> None:
+        pass
+
+    async def main() -> None:
+        for _ in range(operations):
+            await loop.create_task(nothing())
+
+    return timed(loop, main())
+
+
+def ping_pong(loop: Loop, operations: int) -> int:
+    """Two tasks that wake each other through futures."""
+
+    async def main() -> None:
+        ball: list[asyncio.Future[None]] = [loop.create_future(), loop.create_future()]
+
+        async def player(own: int) -> None:
+            for _ in range(operations // 2):
+                await ball[own]
+                ball[own] = loop.create_future()
+                ball[1 - own].set_result(None)
+
+        players = [loop.create_task(player(own)) for own in (0, 1)]
+        await asyncio.sleep(0)
+        ball[0].set_result(None)
+        await asyncio.wait(players)
+
+    return timed(loop, main())
+
+
+def run_until_complete(loop: Loop, operations: int) -> int:
+    """Runs of the loop for a coroutine that ends at once."""
+
+    async def nothing() -> None:
+        pass
+
+    start = time.process_time_ns()
+    for _ in range(operations):
+        loop.run_until_complete(nothing())
+    return time.process_time_ns() - start
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what it gets."""
+
+    first_ns = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport's write method, and the CPU time at the first connection."""
+        Echo.first_ns = Echo.first_ns or time.process_time_ns()
+        # uvloop's transports are no asyncio.Transport.
+        stream: Any = transport
+        self.write = stream.write
+
+    def data_received(self, data: bytes) -> None:
+        """Echo."""
+        self.write(data)
+
+
+def tcp_echo(loop: Loop, operations: int) -> int:
+    """Echo 1 KiB messages of ten connections; the client is another process."""
+
+    async def main() -> None:
+        server = await loop.create_server(Echo, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        arguments = [port, CONNECTIONS, MESSAGE_BYTES, operations]
+        command = [sys.executable, "-S", str(CLIENT), *map(str, arguments)]
+        # Waited for in a thread, so that the loop's child watcher is not part of the row.
+        client = subprocess.Popen(command)  # noqa: ASYNC220
+        status = await loop.run_in_executor(None, client.wait)
+        server.close()
+        if status:
+            raise SystemExit(f"the echo client failed with status {status}")
+
+    Echo.first_ns = 0
+    loop.run_until_complete(main())
+    return time.process_time_ns() - Echo.first_ns
+
+
+ROWS = {
+    "chain": Row("call_soon chain", 300_000, chain),
+    "batch": Row("call_soon batch of 100", 600_000, batch),
+    "call_later": Row("call_later", 200_000, call_later),
+    "sleep0": Row("sleep(0)", 200_000, sleep_zero),
+    "task": Row("create_task + await", 100_000, create_task),
+    "ping_pong": Row("future ping-pong", 200_000, ping_pong),
+    "run": Row("run_until_complete", 40_000, run_until_complete),
+    "tcp": Row("TCP echo 1 KiB x 10", 60_000, tcp_echo),
+}
