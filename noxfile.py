@@ -165,6 +165,14 @@ def cpython(session: nox.Session) -> None:
 
 
 @nox.session
+def ecosystem(session: nox.Session) -> None:
+    """Run other people's programs on rsloop."""
+    install_ours(session)
+    install_groups(session, "test", "ecosystem")
+    session.run("pytest", "-W", "error", *(session.posargs or ["tests/ecosystem"]))
+
+
+@nox.session
 def reference(session: nox.Session) -> None:
     """Build and run the documentation's code outside, against the tree and the packed crates."""
     install_ours(session)
