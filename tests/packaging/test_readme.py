@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEMO = "uv run --with . --with ./examples/rust python examples/rust/demo.py"
@@ -26,7 +28,9 @@ def test_continuous_integration_runs_readmes_test_command() -> None:
     assert "set -euo pipefail" in script
 
 
-def test_links_of_readme_lead_to_files() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
+@pytest.mark.parametrize("page", ["README.md", "crates/README.md"])
+def test_links_lead_to_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert len(links) > 5
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
