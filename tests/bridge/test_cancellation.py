@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -104,6 +105,26 @@ def test_races_of_cancelling_and_finishing_drop_exactly_once(run: Run) -> None:
         gc.collect()
 
     run(main())
+
+
+@pytest.mark.parametrize("locally", [False, True], ids=["Send", "local"])
+def test_a_panic_in_the_drop_of_a_cancelled_future_is_reported(
+    run: Run, locally: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[str] = []
+    hook = "unraisablehook"
+    monkeypatch.setattr(sys, hook, lambda report: reports.append(str(report.exc_value)))
+
+    async def main() -> None:
+        gate = Gate()
+        future = bridge_tests.panic_in_drop(gate, locally)
+        assert gate.wait_for_polls(1 if locally else 2)
+        # The worker that polled may not have let go yet, and would drop the future itself.
+        await asyncio.sleep(0.01)
+        assert future.cancel()
+
+    run(main())
+    assert reports == ["the drop's panic"]
 
 
 def test_a_local_future_may_cancel_itself_in_its_poll(run: Run) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import bridge_tests
@@ -100,6 +101,20 @@ def test_a_closed_loop_is_not_kept_alive(loop_factory: LoopFactory, make: Make) 
     del loop, future, witness, handler
     gc.collect()
     assert alive() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are not listed here")
+def test_no_descriptor_is_left_behind(loop_factory: LoopFactory) -> None:
+    def use_a_loop() -> None:
+        loop = loop_factory()
+        run_once(loop, lambda: bridge_tests.future_into_py("value", Gate()))
+        loop.close()
+
+    use_a_loop()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        use_a_loop()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_loops_one_after_the_other_have_ports_of_their_own(loop_factory: LoopFactory) -> None:

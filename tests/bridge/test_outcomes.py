@@ -77,6 +77,23 @@ def test_a_panic_in_the_conversion_is_raised(run: Run, gate: Callable[[], Gate |
         run(main())
 
 
+@pytest.mark.parametrize("locally", [False, True], ids=["Send", "local"])
+@pytest.mark.parametrize("ready", [False, True], ids=["pending", "ready"])
+def test_a_panic_in_the_drop_of_a_finished_future_is_raised(
+    run: Run, locally: bool, ready: bool
+) -> None:
+    async def main() -> None:
+        gate = Gate()
+        if ready:
+            gate.open()
+        future = bridge_tests.panic_in_drop(gate, locally)
+        gate.open_elsewhere()
+        await future
+
+    with pytest.raises(RustPanic, match=r"^the drop's panic$"):
+        run(main())
+
+
 def test_the_exception_itself_arrives_with_its_cause(
     run: Run, gate: Callable[[], Gate | None]
 ) -> None:

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::send::{self, FirstPoll};
 
@@ -108,6 +108,17 @@ impl RustCoroutine {
             awaitable.bind(py).call_method0(intern!(py, "cancel"))?;
         }
         Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.0.try_lock().as_deref() {
+            Ok(Stage::Started(awaitable)) => visit.call(awaitable),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        drop(self.end());
     }
 
     fn __await__(slf: Py<Self>) -> Py<Self> {

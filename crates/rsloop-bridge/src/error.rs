@@ -1,6 +1,7 @@
 //! The exceptions that the bridge itself raises.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::{PyErr, create_exception};
@@ -27,6 +28,11 @@ pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> PyErr {
         },
     };
     PyErr::new::<RustPanic, _>(message)
+}
+
+/// Drops a value of the extension's; its panic is returned.
+pub(crate) fn drop_caught<D>(value: D) -> Result<(), PyErr> {
+    catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(from_panic)
 }
 
 /// Advice for a call that needs a running loop and finds none.

@@ -4,7 +4,7 @@
 //! that closes drops its readers, and the callback's drop tells us so; these loops have no other
 //! hook. Loops without `add_reader` are woken by `call_soon_threadsafe`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError};
 use pyo3::prelude::*;
@@ -17,8 +17,9 @@ use crate::wakeup::Wakeup;
 
 /// How a foreign loop is woken.
 pub(crate) enum ForeignBell {
-    /// A descriptor that the loop watches.
-    Descriptor(Wakeup),
+    /// A descriptor that the loop watches; None once the loop is closed. Ringers read the lock,
+    /// so that nobody writes to a descriptor that has been closed and given to another.
+    Descriptor(RwLock<Option<Wakeup>>),
     /// The loop, weakly, to be told by `call_soon_threadsafe`.
     Threadsafe(Py<PyWeakrefReference>),
 }
@@ -41,6 +42,7 @@ fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Po
         return Ok(None);
     };
     let descriptor = wakeup.descriptor();
+    let wakeup = RwLock::new(Some(wakeup));
     let port = Arc::new(Port::new(Bell::Foreign(ForeignBell::Descriptor(wakeup))));
     let doorbell = Doorbell {
         port: Arc::clone(&port),
@@ -67,7 +69,10 @@ impl ForeignBell {
     /// Makes the loop call a [`Doorbell`]. From any thread.
     pub(crate) fn ring(&self, port: &Arc<Port>) {
         match self {
-            Self::Descriptor(wakeup) => wakeup.ring(),
+            Self::Descriptor(wakeup) => {
+                let wakeup = wakeup.read().unwrap_or_else(PoisonError::into_inner);
+                wakeup.as_ref().inspect(|wakeup| wakeup.ring());
+            }
             // The one case in which a worker attaches. The guard keeps the exit hook waiting.
             Self::Threadsafe(weak) => {
                 let Some(_guard) = exit::PollGuard::enter() else {
@@ -86,7 +91,16 @@ impl ForeignBell {
 
     fn silence(&self) {
         if let Self::Descriptor(wakeup) = self {
-            wakeup.silence();
+            let wakeup = wakeup.read().unwrap_or_else(PoisonError::into_inner);
+            wakeup.as_ref().inspect(|wakeup| wakeup.silence());
+        }
+    }
+
+    /// The loop is closed: gives the descriptor back.
+    pub(crate) fn close(&self) {
+        if let Self::Descriptor(wakeup) = self {
+            let mut wakeup = wakeup.write().unwrap_or_else(PoisonError::into_inner);
+            *wakeup = None;
         }
     }
 }

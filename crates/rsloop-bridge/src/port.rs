@@ -190,6 +190,11 @@ impl Port {
             std::mem::forget(pending);
             return;
         }
+        if let Bell::Foreign(bell) = &self.bell {
+            bell.close();
+        }
+        // On another thread the entry goes with that thread's next loop.
+        let _ = PORTS.try_with(|ports| ports.borrow_mut().retain(|(_, port)| port.is_open()));
         for (_, pending) in pending {
             if let Some(pending) = pending.upgrade() {
                 pending.closed(py);

@@ -153,7 +153,7 @@ impl PythonCall {
             ensure_future(py)?.call((&awaitable,), Some(&keywords))
         });
         let task = task
-            .flatten()
+            .and_then(|task| task)
             .inspect_err(|_| close_coroutine(&awaitable))?;
         let callback = DoneCallback(Arc::clone(self));
         locals.within(py, || {

@@ -46,7 +46,7 @@ where
     if first_poll == FirstPoll::InCall {
         if let Some(output) = poll_in_call(py, &mut future)? {
             // Dropped before the conversion, which may run any code of Python's.
-            py.detach(|| drop_quietly(future));
+            let output = py.detach(|| error::drop_caught(future).and(output));
             let settled = match locals {
                 // The context that is current is the one that would be captured.
                 None => Settled::from_output(py, output),
@@ -106,13 +106,6 @@ where
         .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
 }
 
-/// Drops a value whose drop may panic; the panic hook has reported it then.
-fn drop_quietly<D>(value: D) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        drop(error::from_panic(payload));
-    }
-}
-
 /// A future that the executor polls, until its result is on its way to the loop.
 struct SendTask<F, T> {
     link: Link,
@@ -137,19 +130,17 @@ where
         };
         let visit = self.stage.visit(|stage| {
             let Stage::Running(future) = stage else {
-                return (Poll::Ready(()), None);
+                return Poll::Ready(());
             };
-            match poll_caught(future.as_mut(), cx) {
-                Poll::Pending => (Poll::Pending, None),
-                Poll::Ready(output) => {
-                    let old = std::mem::replace(stage, Stage::Done(output));
-                    (Poll::Ready(()), Some(old))
+            poll_caught(future.as_mut(), cx).map(|output| {
+                let finished = std::mem::replace(stage, Stage::Done(output));
+                if let Err(panic) = error::drop_caught(finished) {
+                    *stage = Stage::Done(Err(panic));
                 }
-            }
+            })
         });
         match visit {
-            Visit::Used((poll, finished)) => {
-                drop_quietly(finished);
+            Visit::Used(poll) => {
                 if poll.is_ready() {
                     let port = Arc::clone(self.link.port());
                     port.post(self);
@@ -157,7 +148,8 @@ where
                 poll
             }
             Visit::Evicted(stage) => {
-                drop_quietly(stage);
+                // Nobody waits for it any more: a panic is only the panic hook's to report.
+                let _ = error::drop_caught(stage);
                 Poll::Ready(())
             }
             Visit::Absent => Poll::Ready(()),
@@ -202,7 +194,9 @@ where
         let stage = self.stage.cancel();
         if stage.is_some() {
             // Detached, because what it drops may wait for a thread that wants to attach.
-            py.detach(|| drop_quietly(stage));
+            if let Err(panic) = py.detach(|| error::drop_caught(stage)) {
+                panic.write_unraisable(py, None);
+            }
         }
         drop(self.link.let_go());
         drop(self.link.end());

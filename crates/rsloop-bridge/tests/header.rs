@@ -2,6 +2,8 @@
 //!
 //! After a change, `RSLOOP_WRITE_HEADER=1 cargo test -p rsloop-bridge --test header` writes it.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
+
 use std::path::Path;
 
 const GUARD_END: &str = "#endif  /* RSLOOP_BRIDGE_H */";

@@ -236,14 +236,15 @@ impl RustFuture {
     fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
         Self::refresh(slf)?;
         let this = slf.get();
-        let task = {
+        let (task, old_message) = {
             let mut inner = this.lock();
             if inner.state.is_some() {
                 return Ok(false);
             }
-            inner.cancel_message = msg;
-            inner.task.clone()
+            let old_message = std::mem::replace(&mut inner.cancel_message, msg);
+            (inner.task.clone(), old_message)
         };
+        drop(old_message);
         Self::settle(slf, Settled::Cancelled(None)).inspect_err(|_| {
             // The loop is closed and takes no callbacks: that is for the caller to hear, after
             // the Rust future is gone.
@@ -395,12 +396,17 @@ impl RustFuture {
     }
 
     fn __clear__(&self) {
-        let (callbacks, message, task) = {
+        let (callbacks, message, state, task) = {
             let mut inner = self.lock();
             let callbacks = std::mem::take(&mut inner.callbacks);
-            (callbacks, inner.cancel_message.take(), inner.task.clone())
+            // A pending future stays so, a settled one forgets how it ended.
+            let state = inner.state.take();
+            inner.state = state.is_some().then_some(Settled::Cancelled(None));
+            inner.unretrieved = false;
+            let message = inner.cancel_message.take();
+            (callbacks, message, state, inner.task.clone())
         };
-        drop((callbacks, message));
+        drop((callbacks, message, state));
         drop(task.and_then(|task| task.link().take_settled()));
     }
 }

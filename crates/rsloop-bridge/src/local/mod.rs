@@ -90,7 +90,7 @@ where
             });
             match visit {
                 Visit::Used(Poll::Ready(output)) => {
-                    drop_reporting(py, future.take());
+                    let output = error::drop_caught(future.take()).and(output);
                     Some(Settled::from_output(py, output))
                 }
                 Visit::Evicted(future) => {
@@ -163,7 +163,7 @@ where
 
 /// Drops a future; a panic in its drop is reported as what it is.
 fn drop_reporting<D>(py: Python<'_>, future: Option<D>) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-        error::from_panic(payload).write_unraisable(py, None);
+    if let Err(panic) = error::drop_caught(future) {
+        panic.write_unraisable(py, None);
     }
 }

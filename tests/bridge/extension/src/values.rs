@@ -1,5 +1,8 @@
 //! Results whose conversion does something.
 
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -58,6 +61,38 @@ fn convert_by_panicking(py: Python<'_>, gate: Option<Gate>) -> PyResult<Bound<'_
         }
         Ok(Panics)
     })
+}
+
+/// Panics when it is dropped.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("the drop's panic");
+    }
+}
+
+/// A future that panics while it is dropped, after it was ready or when it is cancelled.
+#[pyfunction]
+#[pyo3(signature = (gate, locally = false))]
+fn panic_in_drop(py: Python<'_>, gate: Gate, locally: bool) -> PyResult<Bound<'_, PyAny>> {
+    /// A future by hand: its field is dropped with it, not before it is ready.
+    struct Panicking(Gate, PanicsInDrop);
+
+    impl Future for Panicking {
+        type Output = PyResult<()>;
+
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PyResult<()>> {
+            pin!(self.0.pass()).poll(cx).map(Ok)
+        }
+    }
+
+    let future = Panicking(gate, PanicsInDrop);
+    if locally {
+        rust_async::local_future_into_py(py, future)
+    } else {
+        rust_async::future_into_py(py, future)
+    }
 }
 
 /// A future that fails with `exception`.
@@ -124,6 +159,7 @@ fn sum_of_tasks(py: Python<'_>, count: u64) -> PyResult<Bound<'_, PyAny>> {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(convert_by_calling, module)?)?;
     module.add_function(wrap_pyfunction!(convert_by_panicking, module)?)?;
+    module.add_function(wrap_pyfunction!(panic_in_drop, module)?)?;
     module.add_function(wrap_pyfunction!(fail_with, module)?)?;
     module.add_function(wrap_pyfunction!(coroutine_into_py, module)?)?;
     module.add_function(wrap_pyfunction!(busy_worker, module)?)?;
