@@ -187,6 +187,14 @@ def reference(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Compare the loops by CPU time per operation; names of rows may follow `--`."""
+    install_ours(session, profile="release")
+    install_groups(session, "bench")
+    session.run("python", "benches/loop/run.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/site, and show what the next release would announce."""
     install_groups(session, "docs")
