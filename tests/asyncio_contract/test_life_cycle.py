@@ -1,0 +1,122 @@
+"""Loops in processes: fork, exit with everything pending, loops left open."""
+
+import subprocess
+import sys
+
+import pytest
+
+PRELUDE = {
+    "stdlib": "from asyncio import SelectorEventLoop as Loop\n",
+    "rsloop": "from rsloop_core import Loop\n",
+}
+
+
+def run_program(loop_kind: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that knows the class `Loop` in an interpreter of its own."""
+    return subprocess.run(
+        [sys.executable, *options, "-c", PRELUDE[loop_kind] + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+PENDING = """
+import asyncio, threading
+loop = Loop()
+async def forever():
+    await asyncio.Event().wait()
+async def main():
+    tasks.append(loop.create_task(forever()))
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    transport, _ = await loop.create_connection(
+        asyncio.Protocol, *server.sockets[0].getsockname())
+    keep.extend([server, transport])
+    loop.call_later(300, print)
+tasks, keep = [], []
+loop.run_until_complete(main())
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "import os; os._exit(4)"])
+def test_exit_with_everything_pending(loop_kind: str, ending: str) -> None:
+    done = run_program(loop_kind, PENDING + ending, "-W", "ignore")
+    expected = {"": 0, "raise SystemExit(3)": 3}.get(ending, 4)
+    assert (done.returncode, done.stdout) == (expected, "done\n"), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_exit_out_of_a_running_loop(loop_kind: str) -> None:
+    done = run_program(
+        loop_kind,
+        "import sys\nloop = Loop()\nloop.call_soon(sys.exit, 5)\nloop.run_forever()\n",
+        "-W",
+        "ignore",
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stderr == ""
+
+
+def test_exit_while_a_daemon_thread_runs_a_loop(loop_kind: str) -> None:
+    done = run_program(
+        loop_kind,
+        "import threading\nloop = Loop()\nstarted = threading.Event()\n"
+        "loop.call_soon(started.set)\n"
+        "threading.Thread(target=loop.run_forever, daemon=True).start()\n"
+        "started.wait()\nprint('leaving')\n",
+        "-W",
+        "ignore",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
+
+
+def test_a_forked_child_runs_a_loop_of_its_own(loop_kind: str) -> None:
+    program = """
+import asyncio, os
+loop = Loop()
+async def main():
+    pid = os.fork()
+    if pid == 0:
+        asyncio._set_running_loop(None)
+        child = Loop()
+        status = child.run_until_complete(asyncio.sleep(0.001, 7))
+        child.close()
+        os._exit(status)
+    await asyncio.sleep(0.01)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(loop.run_until_complete(main()))
+loop.close()
+"""
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+
+
+def test_multiprocessing_by_fork_from_a_running_loop(loop_kind: str) -> None:
+    program = """
+import asyncio, concurrent.futures, multiprocessing
+loop = Loop()
+async def main():
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        jobs = [loop.run_in_executor(pool, pow, number, 2) for number in range(10)]
+        return sum(await asyncio.gather(*jobs))
+print(loop.run_until_complete(main()))
+loop.close()
+"""
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stdout) == (0, "285\n"), done.stderr
+
+
+def test_idle_loop_has_one_thread(loop_kind: str) -> None:
+    program = """
+import os
+loop = Loop()
+loop.call_later(0.01, lambda: print(len(os.listdir("/proc/self/task"))))
+loop.call_later(0.02, loop.stop)
+loop.run_forever()
+loop.close()
+"""
+    done = run_program(loop_kind, program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
