@@ -12,12 +12,12 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"create_future",
-            function: fastcall!(LoopBase, create_future),
+            function: fastcall!(LoopBase, "create_future", 0, create_future),
             doc: c"create_future($self)\n--\n\nReturn an asyncio.Future that belongs to the loop.",
         },
         Method {
             name: c"create_task",
-            function: fastcall!(LoopBase, create_task),
+            function: fastcall!(LoopBase, "create_task", 0, create_task),
             doc: c"create_task($self, coro, **kwargs)\n--\n\n\
                 Run a coroutine as an asyncio.Task and return it.\n\n\
                 kwargs are those of the running CPython's asyncio.loop.create_task: name, context, and\n\

@@ -14,7 +14,7 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"call_soon",
-            function: fastcall!(LoopBase, call_soon),
+            function: fastcall!(LoopBase, "call_soon", 1, call_soon),
             doc: c"call_soon($self, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) in the next tick, after everything queued before.\n\n\
                 context is the contextvars.Context to run in, by default a copy of the current one. Returns\n\
@@ -25,25 +25,25 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"call_soon_threadsafe",
-            function: fastcall!(LoopBase, call_soon_threadsafe),
+            function: fastcall!(LoopBase, "call_soon_threadsafe", 1, call_soon_threadsafe),
             doc: c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) in the loop's thread, and wake the loop for it.\n\n\
                 As call_soon, from any thread. Follows asyncio.loop.call_soon_threadsafe.",
         },
         Method {
             name: c"_add_callback",
-            function: fastcall!(LoopBase, add_callback),
+            function: fastcall!(LoopBase, "_add_callback", 1, add_callback),
             doc: c"_add_callback($self, handle)\n--\n\nQueue an asyncio.Handle, unless cancelled.",
         },
         Method {
             name: c"_add_callback_signalsafe",
-            function: fastcall!(LoopBase, add_callback_signalsafe),
+            function: fastcall!(LoopBase, "_add_callback_signalsafe", 1, add_callback_signalsafe),
             doc: c"_add_callback_signalsafe($self, handle)\n--\n\n\
                 Queue an asyncio.Handle, and wake the loop for it.",
         },
         Method {
             name: c"_write_to_self",
-            function: fastcall!(LoopBase, write_to_self),
+            function: fastcall!(LoopBase, "_write_to_self", 0, write_to_self),
             doc: c"_write_to_self($self)\n--\n\nWake the loop if it waits. Thread-safe.",
         },
     ]
@@ -69,7 +69,7 @@ fn add_callback(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let handle = args.required(0, "_add_callback", "handle")?;
+    let handle = args.leading(0);
     if !handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
         this.queue(handle);
     }
@@ -102,12 +102,14 @@ impl LoopBase {
         method: &str,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let callback = args.required(0, method, "callback")?;
+        let callback = args.leading(0);
         let context = args.only_keyword(intern!(py, "context"), method)?;
         self.check_closed()?;
         check_callable(&callback, method)?;
-        if self.debug.get() {
-            let debug = slf.getattr(intern!(py, "_debug_call_soon"))?;
+        // From 3.14 on, handles of this method lock: another thread may cancel them.
+        let locking = cfg!(Py_3_14) && method == "call_soon_threadsafe";
+        if locking || self.debug.get() {
+            let debug = slf.getattr(intern!(py, "_call_soon_by_asyncio"))?;
             return args
                 .forward(&debug, &method.into_pyobject(py)?.into_any())
                 .map(Bound::unbind);

@@ -18,12 +18,12 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"time",
-            function: fastcall!(LoopBase, time),
+            function: fastcall!(LoopBase, "time", 0, time),
             doc: c"time($self)\n--\n\nReturn the loop's clock in seconds, as time.monotonic().",
         },
         Method {
             name: c"call_later",
-            function: fastcall!(LoopBase, call_later),
+            function: fastcall!(LoopBase, "call_later", 2, call_later),
             doc: c"call_later($self, delay, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) after delay seconds.\n\n\
                 delay is a number of seconds; infinity never comes. context is the contextvars.Context to run\n\
@@ -34,19 +34,19 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"call_at",
-            function: fastcall!(LoopBase, call_at),
+            function: fastcall!(LoopBase, "call_at", 2, call_at),
             doc: c"call_at($self, when, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) at when, in seconds on the loop's clock.\n\n\
                 As call_later. Follows asyncio.loop.call_at.",
         },
         Method {
             name: c"_schedule_timer",
-            function: fastcall!(LoopBase, schedule_timer),
+            function: fastcall!(LoopBase, "_schedule_timer", 1, schedule_timer),
             doc: c"_schedule_timer($self, timer)\n--\n\nPut an asyncio.TimerHandle into the heap.",
         },
         Method {
             name: c"_timer_handle_cancelled",
-            function: fastcall!(LoopBase, timer_handle_cancelled),
+            function: fastcall!(LoopBase, "_timer_handle_cancelled", 1, timer_handle_cancelled),
             doc: c"_timer_handle_cancelled($self, handle)\n--\n\nNote that a timer was cancelled.",
         },
     ]
@@ -61,7 +61,7 @@ fn time(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py
 
 fn call_later(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let delay = args.required(0, "call_later", "delay")?;
+    let delay = args.leading(0);
     if delay.is_none() {
         return Err(PyTypeError::new_err("delay must not be None"));
     }
@@ -75,7 +75,7 @@ fn call_later(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> Py
 }
 
 fn call_at(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    let when = args.required(0, "call_at", "when")?;
+    let when = args.leading(0);
     if when.is_none() {
         return Err(PyTypeError::new_err("when cannot be None"));
     }
@@ -104,7 +104,7 @@ fn schedule_timer(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let timer = args.required(0, "_schedule_timer", "timer")?;
+    let timer = args.leading(0);
     let when: f64 = timer.call_method0(intern!(py, "when"))?.extract()?;
     timer.setattr(intern!(py, "_scheduled"), true)?;
     let entry = Timer::Foreign(timer.to_owned().unbind());
@@ -119,7 +119,7 @@ fn timer_handle_cancelled(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let timer = args.required(0, "_timer_handle_cancelled", "handle")?;
+    let timer = args.leading(0);
     let types = HandleTypes::get(py);
     if types.cast(timer).is_some() {
         let removed = this.timers.with(py, |timers| {
@@ -142,12 +142,12 @@ impl LoopBase {
         when: f64,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let callback = args.required(1, method, "callback")?;
+        let callback = args.leading(1);
         let context = args.only_keyword(intern!(py, "context"), method)?;
         self.check_closed()?;
         check_callable(&callback, method)?;
         if self.debug.get() {
-            let debug = slf.getattr(intern!(py, "_debug_call_at"))?;
+            let debug = slf.getattr(intern!(py, "_call_at_by_asyncio"))?;
             let prefix = (method, when).into_pyobject(py)?.into_any();
             return args.forward(&debug, &prefix).map(Bound::unbind);
         }

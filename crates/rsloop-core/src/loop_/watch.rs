@@ -22,31 +22,31 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"_add_reader",
-            function: fastcall!(LoopBase, add_reader),
+            function: fastcall!(LoopBase, "_add_reader", 2, add_reader),
             doc: c"_add_reader($self, fd, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) whenever fd can be read, and return its handle.",
         },
         Method {
             name: c"_add_writer",
-            function: fastcall!(LoopBase, add_writer),
+            function: fastcall!(LoopBase, "_add_writer", 2, add_writer),
             doc: c"_add_writer($self, fd, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) whenever fd can be written, and return its handle.",
         },
         Method {
             name: c"_remove_reader",
-            function: fastcall!(LoopBase, remove_reader),
+            function: fastcall!(LoopBase, "_remove_reader", 1, remove_reader),
             doc: c"_remove_reader($self, fd)\n--\n\n\
                 Stop watching fd for reading. Returns whether it was watched.",
         },
         Method {
             name: c"_remove_writer",
-            function: fastcall!(LoopBase, remove_writer),
+            function: fastcall!(LoopBase, "_remove_writer", 1, remove_writer),
             doc: c"_remove_writer($self, fd)\n--\n\n\
                 Stop watching fd for writing. Returns whether it was watched.",
         },
         Method {
             name: c"_watched_events",
-            function: fastcall!(LoopBase, watched_events),
+            function: fastcall!(LoopBase, "_watched_events", 1, watched_events),
             doc: c"_watched_events($self, fd)\n--\n\n\
                 Return the selectors.EVENT_* bits that fd is watched for, 0 for none.",
         },
@@ -66,7 +66,7 @@ fn remove_reader(
     this: &LoopBase,
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
-    this.unwatch(slf.py(), args, "_remove_reader", Interest::READABLE)
+    this.unwatch(slf.py(), args, Interest::READABLE)
 }
 
 fn remove_writer(
@@ -74,7 +74,7 @@ fn remove_writer(
     this: &LoopBase,
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
-    this.unwatch(slf.py(), args, "_remove_writer", Interest::WRITABLE)
+    this.unwatch(slf.py(), args, Interest::WRITABLE)
 }
 
 fn watched_events(
@@ -83,7 +83,7 @@ fn watched_events(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let fd = descriptor(&*args.required(0, "_watched_events", "fd")?)?;
+    let fd = descriptor(&args.leading(0))?;
     let interest = this.io.with(py, |io| {
         io.as_ref()
             .map_or(Interest::NONE, |io| io.registry.interest(fd))
@@ -120,8 +120,8 @@ impl LoopBase {
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         self.check_closed()?;
-        let fd = descriptor(&*args.required(0, method, "fd")?)?;
-        let callback = args.required(1, method, "callback")?;
+        let fd = descriptor(&args.leading(0))?;
+        let callback = args.leading(1);
         let context = args.only_keyword(intern!(py, "context"), method)?;
         let call = Call {
             callback: callback.as_ptr(),
@@ -150,13 +150,12 @@ impl LoopBase {
         &self,
         py: Python<'_>,
         args: Args<'_, '_>,
-        method: &str,
         interest: Interest,
     ) -> PyResult<Py<PyAny>> {
         if self.closed.get() {
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
-        let fd = descriptor(&*args.required(0, method, "fd")?)?;
+        let fd = descriptor(&args.leading(0))?;
         let taken = self.take_interest(py, fd, interest)?;
         if let Some(Taken::Handle(handle)) = &taken {
             cancel(py, handle);

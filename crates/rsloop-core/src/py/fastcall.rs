@@ -37,19 +37,11 @@ impl<'a, 'py> Args<'a, 'py> {
             .map(|&argument| unsafe { Borrowed::from_ptr(self.py, argument) })
     }
 
-    /// The positional argument at `index`, or a `TypeError` that names `method` and `parameter`.
-    #[inline]
-    pub(crate) fn required(
-        &self,
-        index: usize,
-        method: &str,
-        parameter: &str,
-    ) -> PyResult<Borrowed<'a, 'py, PyAny>> {
-        self.get(index).ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "{method}() missing 1 required positional argument: '{parameter}'"
-            ))
-        })
+    /// The leading argument at `index`, which [`fastcall!`] has made sure is there.
+    #[inline(always)]
+    pub(crate) fn leading(&self, index: usize) -> Borrowed<'a, 'py, PyAny> {
+        // SAFETY: as in `get`; the index is checked.
+        unsafe { Borrowed::from_ptr(self.py, self.positional[index]) }
     }
 
     /// Refuses more than `most` positional arguments.
@@ -98,7 +90,7 @@ impl<'a, 'py> Args<'a, 'py> {
     }
 
     /// The one keyword argument `name` that `method` takes, `None` when it is absent or `None`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn only_keyword(
         &self,
         name: &Bound<'py, PyString>,
@@ -118,6 +110,15 @@ impl<'a, 'py> Args<'a, 'py> {
             found = (!value.is_none()).then_some(value);
         }
         Ok(found)
+    }
+
+    /// Makes a call with too few leading arguments again with those that are named, in Python.
+    #[cold]
+    fn by_name(&self, name: &str, slf: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
+        match self.py.import("rsloop_core._by_name")?.getattr(name) {
+            Ok(function) => self.forward(&function, slf).map(Bound::unbind),
+            Err(_) => Err(PyTypeError::new_err(format!("{name}() misses an argument"))),
+        }
     }
 
     /// Hands the call on to `callable`, with `first` before the positional arguments.
@@ -190,7 +191,7 @@ pub(crate) trait Receiver: Sized {
 pub(crate) type Body<R> =
     for<'a, 'py> fn(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>;
 
-/// Calls `body` for the C function that [`fastcall!`] defines; nothing unwinds out of it.
+/// Runs the call that the C function of [`fastcall!`] got; nothing unwinds out of it.
 ///
 /// # Safety
 /// The arguments are those that the interpreter passed to a `METH_FASTCALL | METH_KEYWORDS`
@@ -201,8 +202,9 @@ pub(crate) unsafe fn enter<R: Receiver>(
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     keyword_names: *mut ffi::PyObject,
-    body: Body<R>,
+    call: (&'static str, usize, Body<R>),
 ) -> *mut ffi::PyObject {
+    let (name, leading, body) = call;
     // SAFETY: the interpreter calls methods attached. PyO3 is not told, which would cost as much
     // as the method: where the call does not come from the running loop, a `Py` that is dropped
     // here is released with PyO3's next entry instead of at once.
@@ -231,6 +233,9 @@ pub(crate) unsafe fn enter<R: Receiver>(
         };
         // SAFETY: `slf` is borrowed from the caller for the whole call.
         let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
+        if positional.len() < leading {
+            return args.by_name(name, &object);
+        }
         // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
         body(&object, unsafe { R::of(object) }?, args)
     }));
@@ -256,9 +261,10 @@ fn panicked(payload: Box<dyn std::any::Any + Send>) -> PyErr {
     PyRuntimeError::new_err(format!("rsloop has a bug, it panicked: {reason}"))
 }
 
-/// The C function of a method whose body is a [`Body`].
+/// The C function of the method `$name`, which has `$leading` required parameters and whose body
+/// is a [`Body`]. A call that passes fewer of them by position is made again by `_by_name.py`.
 macro_rules! fastcall {
-    ($receiver:ty, $body:path) => {{
+    ($receiver:ty, $name:literal, $leading:literal, $body:path) => {{
         unsafe extern "C" fn method(
             slf: *mut ::pyo3::ffi::PyObject,
             arguments: *const *mut ::pyo3::ffi::PyObject,
@@ -272,7 +278,7 @@ macro_rules! fastcall {
                     arguments,
                     count,
                     keyword_names,
-                    $body,
+                    ($name, $leading, $body),
                 )
             }
         }

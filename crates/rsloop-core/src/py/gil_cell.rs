@@ -40,7 +40,7 @@ impl<T> GilCell<T> {
     }
 
     /// Runs `access` on the value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with<R>(&self, _py: Python<'_>, access: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(not(Py_GIL_DISABLED))]
         return access(&mut self.value.borrow_mut());

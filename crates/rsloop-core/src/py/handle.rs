@@ -72,7 +72,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// Makes a handle that calls `call` in `context`, or in a copy of the current context.
-#[inline]
+#[inline(always)]
 pub(crate) fn new_handle<'py>(
     py: Python<'py>,
     types: &HandleTypes,

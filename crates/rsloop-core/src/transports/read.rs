@@ -20,7 +20,7 @@ use crate::py::{buffer, context};
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
         name: c"_add_reader",
-        function: fastcall!(Stream, add_reader),
+        function: fastcall!(Stream, "_add_reader", 0, add_reader),
         doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
             Begin to read, unless paused or closing. Inherited code calls this.",
     }]

@@ -21,7 +21,7 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"write",
-            function: fastcall!(Stream, write),
+            function: fastcall!(Stream, "write", 1, write),
             doc: c"write($self, data, /)\n--\n\n\
                 Send data, or keep what the kernel does not take now until it does. Never blocks.\n\n\
                 data is bytes, a bytearray or a memoryview of contiguous bytes. Raises TypeError for\n\
@@ -30,18 +30,18 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"writelines",
-            function: fastcall!(Stream, writelines),
+            function: fastcall!(Stream, "writelines", 1, writelines),
             doc: c"writelines($self, list_of_data, /)\n--\n\n\
                 Send several pieces as one. As write() of each in turn, in fewer system calls.",
         },
         Method {
             name: c"get_write_buffer_size",
-            function: fastcall!(Stream, get_write_buffer_size),
+            function: fastcall!(Stream, "get_write_buffer_size", 0, get_write_buffer_size),
             doc: c"get_write_buffer_size($self)\n--\n\nReturn the number of bytes that wait to be sent.",
         },
         Method {
             name: c"is_closing",
-            function: fastcall!(Stream, is_closing),
+            function: fastcall!(Stream, "is_closing", 0, is_closing),
             doc: c"is_closing($self)\n--\n\nReturn whether the transport is closing or closed.",
         },
     ]
@@ -49,7 +49,7 @@ pub(super) fn methods() -> Vec<Method> {
 
 fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let data = args.required(0, "write", "data")?;
+    let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let keep = || Piece::Shared(Bound::clone(&bytes).unbind());
         this.write_bytes(slf, bytes.as_bytes(), keep)?;
@@ -64,7 +64,7 @@ fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<
 
 fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let list = args.required(0, "writelines", "list_of_data")?;
+    let list = args.leading(0);
     let mut pieces = Vec::new();
     for data in list.try_iter()? {
         let data = data?;

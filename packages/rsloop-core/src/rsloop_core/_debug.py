@@ -3,11 +3,15 @@
 import asyncio
 import contextvars
 from asyncio import base_events, events
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
 from rsloop_core import _handles
+
+#: What call_soon_threadsafe() returns: from CPython 3.14 on a class of its own, with a lock.
+_threadsafe_handle_class: type[asyncio.Handle] = getattr(
+    events, "_ThreadSafeHandle", asyncio.Handle
+)
 
 
 class Debug(asyncio.SelectorEventLoop):
@@ -17,22 +21,24 @@ class Debug(asyncio.SelectorEventLoop):
     messages are CPython's too.
     """
 
-    def _debug_call_soon(
+    def _call_soon_by_asyncio(
         self,
         method: str,
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        if method == "call_soon":
-            self._check_thread()
-        self._check_callback(callback, method)
-        handle = asyncio.Handle(callback, args, self, context)
-        _forget_own_frame(handle)
+        handle_class = asyncio.Handle if method == "call_soon" else _threadsafe_handle_class
+        if self._debug:
+            if method == "call_soon":
+                self._check_thread()
+            self._check_callback(callback, method)
+        handle = handle_class(callback, args, self, context)
+        _forget_own_frames(handle)
         self._add_callback(handle)
         return handle
 
-    def _debug_call_at(
+    def _call_at_by_asyncio(
         self,
         request: tuple[str, float],
         _when: object,
@@ -44,7 +50,7 @@ class Debug(asyncio.SelectorEventLoop):
         self._check_thread()
         self._check_callback(callback, method)
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        _forget_own_frame(timer)
+        _forget_own_frames(timer)
         self._schedule_timer(timer)
         return timer
 
@@ -52,7 +58,7 @@ class Debug(asyncio.SelectorEventLoop):
         if seconds >= self.slow_callback_duration:
             transport = isinstance(handle, asyncio.BaseTransport)
             described = repr(handle) if transport else base_events._format_handle(handle)
-            logger.warning("Executing %s took %.3f seconds", described, seconds)
+            base_events.logger.warning("Executing %s took %.3f seconds", described, seconds)
 
     def _callback_failed(self, handle: Any, exception: BaseException) -> None:
         self.call_exception_handler(
@@ -74,7 +80,8 @@ class Debug(asyncio.SelectorEventLoop):
         )
 
 
-def _forget_own_frame(handle: events.Handle) -> None:
-    """Drop the innermost frame of the traceback, which is this module's."""
-    if handle._source_traceback:
-        del handle._source_traceback[-1]
+def _forget_own_frames(handle: asyncio.Handle) -> None:
+    """Drop the innermost frames of the traceback, which are this module's and asyncio's."""
+    frames = handle._source_traceback
+    while frames and frames[-1].filename in (__file__, events.__file__):
+        del frames[-1]
