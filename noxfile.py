@@ -175,6 +175,13 @@ def ecosystem(session: nox.Session) -> None:
     session.run("pytest", "-W", "error", *(session.posargs or ["tests/ecosystem"]))
 
 
+@nox.session(venv_backend="none")
+def loom(session: nox.Session) -> None:
+    """Run what the bridge's threads share through every interleaving, by loom."""
+    with session.chdir("tests/bridge/loom"):
+        session.run("cargo", "run", "--quiet", "--release", "--locked", external=True)
+
+
 @nox.session
 def reference(session: nox.Session) -> None:
     """Build and run the documentation's code outside, against the tree and the packed crates."""

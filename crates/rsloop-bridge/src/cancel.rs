@@ -13,8 +13,7 @@
 //! | free, content | yes | for an instant, until the canceller or the user empties it |
 //! | free, empty | any | over: whoever emptied it drops the content, exactly once |
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, TryLockError, fence};
 
 /// Content that is used by one thread at a time and can be cancelled from any.
 #[derive(Debug)]

@@ -8,21 +8,19 @@
 //!
 //! So an item that a drain misses was pushed by somebody who finds `rung` unset, and rings again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use concurrent_queue::ConcurrentQueue;
+use crate::sync::{AtomicBool, Ordering, Queue};
 
 /// An unbounded queue that tells its pusher whether to ring.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    items: ConcurrentQueue<T>,
+    items: Queue<T>,
     rung: AtomicBool,
 }
 
 impl<T> Inbox<T> {
     pub(crate) fn new() -> Self {
         Self {
-            items: ConcurrentQueue::unbounded(),
+            items: Queue::unbounded(),
             rung: AtomicBool::new(false),
         }
     }

@@ -19,4 +19,5 @@ mod port;
 mod python_future;
 pub mod rust_async;
 mod send;
+mod sync;
 mod wakeup;

@@ -1,0 +1,175 @@
+//! Runs the bridge's cross-thread parts through every interleaving that loom can make of them.
+//!
+//! A wake-up that gets lost shows as a deadlock, a future that is dropped twice, or never, as a
+//! wrong count.
+
+#[path = "../../../../crates/rsloop-bridge/src/cancel.rs"]
+mod cancel;
+#[path = "../../../../crates/rsloop-bridge/src/inbox.rs"]
+mod inbox;
+mod sync;
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use cancel::{Cancellable, Visit};
+use inbox::Inbox;
+
+fn main() {
+    let models: [(&str, fn()); 4] = [
+        ("every push is drained", every_push_is_drained),
+        (
+            "what a drain posts is drained",
+            what_a_drain_posts_is_drained,
+        ),
+        (
+            "cancelled content is dropped once",
+            cancelled_content_is_dropped_once,
+        ),
+        (
+            "a result and a cancel meet once",
+            a_result_and_a_cancel_meet_once,
+        ),
+    ];
+    for (name, model) in models {
+        loom::model(model);
+        println!("{name}: ok");
+    }
+}
+
+/// The loop's sleep: `ring` ends it, once.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.heard.notify_one();
+    }
+
+    fn sleep(&self) {
+        let mut rung = self.rung.lock().unwrap();
+        while !*rung {
+            rung = self.heard.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+}
+
+fn every_push_is_drained() {
+    let shared = Arc::new((Inbox::new(), Bell::default()));
+    let pushers: Vec<_> = (0..2)
+        .map(|number| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                if shared.0.push(number) {
+                    shared.1.ring();
+                }
+            })
+        })
+        .collect();
+    let mut drained = 0;
+    while drained < 2 {
+        shared.1.sleep();
+        shared.0.drain(|_| drained += 1);
+        if !shared.0.is_empty() && shared.0.claim_bell() {
+            shared.1.ring();
+        }
+    }
+    for pusher in pushers {
+        pusher.join().unwrap();
+    }
+    assert!(shared.0.is_empty());
+}
+
+fn what_a_drain_posts_is_drained() {
+    let shared = Arc::new((Inbox::new(), Bell::default()));
+    let pusher = {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            if shared.0.push(1) {
+                shared.1.ring();
+            }
+        })
+    };
+    let mut drained = 0;
+    while drained < 2 {
+        shared.1.sleep();
+        shared.0.drain(|item| {
+            drained += 1;
+            if item == 1 {
+                shared.0.push_silently(2);
+            }
+        });
+        if !shared.0.is_empty() && shared.0.claim_bell() {
+            shared.1.ring();
+        }
+    }
+    pusher.join().unwrap();
+}
+
+/// Counts the drops of a future.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn cancelled_content_is_dropped_once() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let cell = Arc::new(Cancellable::new(Counted(Arc::clone(&drops))));
+    let user = {
+        let cell = Arc::clone(&cell);
+        thread::spawn(move || {
+            for _ in 0..2 {
+                match cell.visit(|_| ()) {
+                    Visit::Used(()) => {}
+                    Visit::Evicted(content) => drop(content),
+                    Visit::Absent => break,
+                }
+            }
+        })
+    };
+    drop(cell.cancel());
+    user.join().unwrap();
+    // While the cell is still alive: nothing was left in it.
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+    drop(cell);
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
+
+fn a_result_and_a_cancel_meet_once() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let posted = Arc::new(AtomicUsize::new(0));
+    let cell = Arc::new(Cancellable::new((false, Counted(Arc::clone(&drops)))));
+    let worker = {
+        let (cell, posted) = (Arc::clone(&cell), Arc::clone(&posted));
+        thread::spawn(move || match cell.visit(|content| content.0 = true) {
+            Visit::Used(()) => {
+                posted.fetch_add(1, Ordering::SeqCst);
+            }
+            Visit::Evicted(content) => drop(content),
+            Visit::Absent => {}
+        })
+    };
+    let canceller = {
+        let cell = Arc::clone(&cell);
+        thread::spawn(move || drop(cell.cancel()))
+    };
+    worker.join().unwrap();
+    // The loop delivers what was posted, whether or not the cancel has come through.
+    let delivered = match posted.load(Ordering::SeqCst) {
+        0 => None,
+        _ => cell.take(),
+    };
+    assert!(delivered.as_ref().is_none_or(|content| content.0));
+    drop(delivered);
+    canceller.join().unwrap();
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
