@@ -165,7 +165,7 @@ TRANSPORT_CASES: dict[str, Case] = {
     "writelines()": transport_call("writelines"),
     "writelines(1)": transport_call("writelines", 1),
     "writelines('x')": transport_call("writelines", "x"),
-    "writelines([None])": transport_call("writelines", [None]),
+    "writelines([1])": transport_call("writelines", [1]),
     "write_eof(1)": transport_call("write_eof", 1),
     "can_write_eof(1)": transport_call("can_write_eof", 1),
     "close(1)": transport_call("close", 1),

@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 # The parts that use a loop by its public interface. test_selector_events and test_proactor_events
 # are left out: they replace the insides of CPython's own loop by mocks.
@@ -100,7 +100,13 @@ def run_rest(
         with log.open("a") as output:
             try:
                 status: int | str = subprocess.run(
-                    command, stdout=output, stderr=output, timeout=timeout, check=False
+                    command,
+                    stdout=output,
+                    stderr=output,
+                    timeout=timeout,
+                    check=False,
+                    # CPython's tests leave files where they run.
+                    cwd=folder,
                 ).returncode
             except subprocess.TimeoutExpired:
                 status = "hung"
