@@ -62,7 +62,7 @@ impl Asyncio {
 }
 
 fn create_future(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.at_most(0, "create_future")?;
+    args.no_more_than(0, "create_future")?;
     let py = slf.py();
     let asyncio = Asyncio::get(py)?;
     // The class is looked up with each call, because programs and debuggers replace it.

@@ -53,7 +53,7 @@ pub(super) fn methods() -> Vec<Method> {
 }
 
 fn time(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.at_most(0, "time")?;
+    args.no_more_than(0, "time")?;
     Ok(PyFloat::new(slf.py(), clock::now_secs())
         .into_any()
         .unbind())

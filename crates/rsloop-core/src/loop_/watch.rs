@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 use rsloop_reactor::{Interest, Readiness, Token};
 
 use super::LoopBase;
@@ -97,6 +98,7 @@ fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let invalid = || PyValueError::new_err(format!("Invalid file object: {fileobj:?}"));
     let fd: RawFd = match fileobj.extract() {
         Ok(fd) => fd,
+        Err(error) if fileobj.is_instance_of::<PyInt>() => return Err(error),
         Err(_) => fileobj
             .call_method0(intern!(fileobj.py(), "fileno"))
             .and_then(|fd| fd.extract())

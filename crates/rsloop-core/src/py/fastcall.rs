@@ -44,15 +44,23 @@ impl<'a, 'py> Args<'a, 'py> {
         unsafe { Borrowed::from_ptr(self.py, self.positional[index]) }
     }
 
-    /// Refuses more than `most` positional arguments.
-    pub(crate) fn at_most(&self, most: usize, method: &str) -> PyResult<()> {
-        if self.len() > most {
-            return Err(PyTypeError::new_err(format!(
-                "{method}() takes at most {most} positional arguments ({} given)",
-                self.len()
-            )));
+    /// Refuses more than `count` arguments, and keyword arguments.
+    #[inline(always)]
+    pub(crate) fn no_more_than(&self, count: usize, method: &str) -> PyResult<()> {
+        if self.len() > count || self.has_keywords() {
+            return Err(self.surplus(count, method));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn surplus(&self, count: usize, method: &str) -> PyErr {
+        PyTypeError::new_err(match self.keywords().next() {
+            Some((name, _)) => {
+                format!("{method}() got an unexpected keyword argument '{}'", &*name)
+            }
+            None => format!("{method}() takes {count} arguments ({} given)", self.len()),
+        })
     }
 
     /// The positional arguments from `start` on.

@@ -49,6 +49,7 @@ pub(super) fn methods() -> Vec<Method> {
 
 fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
+    args.no_more_than(1, "write")?;
     let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let keep = || Piece::Shared(Bound::clone(&bytes).unbind());
@@ -64,6 +65,7 @@ fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<
 
 fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
+    args.no_more_than(1, "writelines")?;
     let list = args.leading(0);
     let mut pieces = Vec::new();
     for data in list.try_iter()? {
@@ -106,14 +108,16 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyRe
 fn get_write_buffer_size(
     slf: &Bound<'_, PyAny>,
     this: &Stream,
-    _: Args<'_, '_>,
+    args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "get_write_buffer_size")?;
     let py = slf.py();
     let len = this.state.with(py, |state| state.pending.len());
     Ok(len.into_pyobject(py)?.into_any().unbind())
 }
 
-fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "is_closing")?;
     let py = slf.py();
     let closing = this.state.with(py, |state| state.closing);
     Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
