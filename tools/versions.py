@@ -17,6 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("Cargo.lock", "examples/*/Cargo.lock", "tests/**/Cargo.lock", "fuzz/Cargo.lock")
+# What tells the authors of extensions which rsloop-bridge to depend on.
+ADVICE = ("README.md", "docs/extensions.md", "examples/rust/Cargo.toml", "examples/rust/README.md")
 BUMP = ("bump-my-version", "bump", "--allow-dirty", "--no-commit", "--no-tag", "minor")
 
 
@@ -62,6 +64,13 @@ def drift() -> Iterator[str]:
         project = toml(name)["project"]
         if "version" not in project.get("dynamic", []) or "version" in project:
             yield f"{name}: states its own version"
+
+    for name in ADVICE:
+        stated = re.findall(
+            r'"rsloop-bridge", version = "([^"]+)"', (ROOT / name).read_text("utf-8")
+        )
+        if stated != [version().rpartition(".")[0]]:
+            yield f"{name}: tells extensions to depend on {stated}, not {version()}"
 
     believed = toml("pyproject.toml")["tool"]["bumpversion"]["current_version"]
     if believed != version():

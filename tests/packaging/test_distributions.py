@@ -79,6 +79,20 @@ def test_core_wheel_holds_one_extension_module() -> None:
     assert module.startswith("rsloop_core/_core.")
 
 
+HEADER = ROOT / "crates/rsloop-bridge/include/rsloop_bridge.h"
+
+
+def test_bridge_wheel_holds_the_crates_header() -> None:
+    held = wheel("rsloop_bridge")["rsloop_bridge/include/rsloop_bridge.h"]
+    assert held == HEADER.read_bytes()
+
+
+@from_sdists
+def test_bridge_sdist_holds_the_crates_header() -> None:
+    held = sdist("rsloop_bridge")["src/rsloop_bridge/include/rsloop_bridge.h"]
+    assert held == HEADER.read_bytes()
+
+
 @from_sdists
 @pytest.mark.parametrize("package", PACKAGES)
 def test_sdist_holds_licences_and_plain_files_only(package: str) -> None:

@@ -16,9 +16,7 @@ _Callback = Callable[..., object]
 _Context = contextvars.Context | None
 
 
-def call_soon(
-    self: LoopBase, callback: _Callback, *args: Any, context: _Context = None
-) -> object:
+def call_soon(self: LoopBase, callback: _Callback, *args: Any, context: _Context = None) -> object:
     return self.call_soon(callback, *args, context=context)
 
 
