@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import LoopFactory, wakeup_descriptor
+from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
 
@@ -40,12 +41,14 @@ def test_handler_runs_in_the_loops_thread_not_in_the_interrupted_callback(loop: 
     def callback() -> None:
         signal.raise_signal(signal.SIGUSR1)
         ran.append("callback went on")
-        loop.call_later(0, loop.stop)
 
-    loop.add_signal_handler(signal.SIGUSR1, ran.append, "handler")
+    def handler() -> None:
+        ran.append("handler")
+        loop.stop()
+
+    loop.add_signal_handler(signal.SIGUSR1, handler)
     loop.call_soon(callback)
     loop.run_forever()
-    loop.run_until_complete(asyncio.sleep(0.001))
     assert ran == ["callback went on", "handler"]
     loop.remove_signal_handler(signal.SIGUSR1)
 
@@ -150,6 +153,7 @@ def test_a_storm_ends_with_a_handler_call(loop: Loop) -> None:
     def handler() -> None:
         nonlocal calls
         calls += 1
+        loop.stop()
 
     def storm() -> None:
         # More would fill the stdlib loop's wakeup socket, and Python reports that.
@@ -158,12 +162,11 @@ def test_a_storm_ends_with_a_handler_call(loop: Loop) -> None:
 
     loop.add_signal_handler(signal.SIGUSR1, handler)
     loop.call_soon(storm)
-    loop.call_soon(loop.call_later, 0.01, loop.stop)
     loop.run_forever()
+    run_turns(loop, 3)
     assert 1 <= calls <= 200
     before = calls
     loop.call_soon(send, signal.SIGUSR1)
-    loop.call_later(0.01, loop.stop)
     loop.run_forever()
     assert calls == before + 1
     loop.remove_signal_handler(signal.SIGUSR1)

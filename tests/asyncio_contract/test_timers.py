@@ -251,17 +251,24 @@ def test_timer_fires_while_callbacks_are_always_ready(loop: Loop) -> None:
 
 def test_timers_survive_a_stop_and_fire_in_a_later_run(loop: Loop) -> None:
     ran: list[str] = []
-    loop.call_later(0.002, ran.append, "timer")
+
+    def timer() -> None:
+        ran.append("timer")
+        loop.stop()
+
+    handle = loop.call_later(0.02, timer)
     run_turns(loop, 1)
-    assert ran == []
-    loop.call_later(0.003, loop.stop)
-    loop.run_forever()
+    # On a busy machine the turn itself may take longer than the timer.
+    if loop.time() < handle.when():
+        assert ran == []
+        loop.run_forever()
     assert ran == ["timer"]
 
 
 def test_many_sleeps_end_in_the_order_of_their_length(loop: Loop) -> None:
     async def sleeper(number: int, ended: list[int]) -> None:
-        await asyncio.sleep(number / 1000)
+        # Far enough apart that starting the tasks does not reorder them.
+        await asyncio.sleep(number / 100)
         ended.append(number)
 
     async def main() -> list[int]:
