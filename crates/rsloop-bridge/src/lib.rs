@@ -1,4 +1,37 @@
 //! The bridge between Rust futures and the running asyncio loop.
+//!
+//! An extension module written with PyO3 hands Rust futures to Python as awaitables, and awaits
+//! Python's awaitables from Rust. It works on the loops of rsloop, asyncio and uvloop alike: the
+//! loop is found at run time, and on rsloop's own the two meet through a C table, without Python.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use pyo3::prelude::*;
+//! use rsloop_bridge::rust_async;
+//!
+//! #[pyfunction]
+//! fn sleep_and_tag(py: Python<'_>, label: String, delay_ms: u64) -> PyResult<Bound<'_, PyAny>> {
+//!     rust_async::future_into_py(py, async move {
+//!         async_std::task::sleep(Duration::from_millis(delay_ms)).await;
+//!         Ok(format!("rust finished: {label}"))
+//!     })
+//! }
+//! ```
+//!
+//! In a manifest it is usually renamed, so that the functions read `rsloop::rust_async::...`:
+//!
+//! ```toml
+//! rsloop = { package = "rsloop-bridge", version = "0.2" }
+//! ```
+//!
+//! # How a result travels
+//! A future that is ready in the call becomes an awaitable with its result. Any other goes to the
+//! executor's threads, which poll it without the GIL; its result crosses to the loop in a
+//! lock-free inbox, unconverted, and the loop is rung only if nobody has rung since it last
+//! looked. On the loop's thread it is converted, in the captured context, and whoever awaits it
+//! is scheduled. The bridge takes the GIL on no worker, and gives back every reference of its own
+//! on the loop's thread.
 
 #![warn(missing_docs)]
 
