@@ -30,7 +30,9 @@ def includes() -> list[str]:
     paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
     # CPython's own headers are not ours to be strict about.
     python = [argument for path in paths for argument in ("-isystem", path)]
-    return [f"-I{rsloop_bridge.get_include()}", *python]
+    # Debian's Python.h includes its pyconfig.h by a path that begins one folder further up.
+    beside = ["-idirafter", str(Path(paths[0]).parent)]
+    return [f"-I{rsloop_bridge.get_include()}", *python, *beside]
 
 
 @pytest.mark.parametrize(
