@@ -12,14 +12,11 @@ mod transports;
 
 use pyo3::prelude::*;
 
-use crate::loop_::LoopBase;
-use crate::py::handle_type::HandleTypes;
-
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    HandleTypes::add_to(module)?;
-    LoopBase::add_to(module)?;
+    py::handle_type::add_to(module)?;
+    loop_::add_to(module)?;
     transports::add_to(module)?;
     bridge_abi::add_to(module)
 }

@@ -20,3 +20,22 @@ mod watch;
 
 pub(crate) use run::is_fatal_to_loop;
 pub(crate) use state::LoopBase;
+
+use pyo3::prelude::*;
+
+use crate::py::fastcall;
+
+/// Adds `LoopBase`, with its hot methods, to `module`.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LoopBase>()?;
+    let class = module.py().get_type::<LoopBase>();
+    for methods in [
+        schedule::methods(),
+        timers::methods(),
+        create::methods(),
+        watch::methods(),
+    ] {
+        fastcall::attach(&class, methods)?;
+    }
+    Ok(())
+}

@@ -12,7 +12,6 @@ use rsloop_sched::{Deadline, Poll};
 use super::LoopBase;
 use super::state::Ready;
 use crate::clock;
-use crate::py::handle_type::HandleTypes;
 use crate::transports::{run_readable, run_writable};
 
 /// What lives as long as one run of the loop.
@@ -144,14 +143,13 @@ impl LoopBase {
         let py = slf.py();
         match entry {
             Ready::Handle(handle) => {
-                let object = handle.into_bound(py);
-                let Some(handle) = HandleTypes::get(py).cast(object.as_borrowed()) else {
-                    return Ok(());
-                };
-                if handle.is_cancelled() {
+                let running = handle.get(py);
+                if running.is_cancelled() {
                     return Ok(());
                 }
-                handle.run().or_else(|error| report(slf, &object, error))
+                running
+                    .run()
+                    .or_else(|error| report(slf, handle.as_object().bind(py), error))
             }
             Ready::Readable(transport) => {
                 let transport = transport.bind(py);
@@ -176,10 +174,10 @@ impl LoopBase {
     fn run_timed(&self, slf: &Bound<'_, PyAny>, entry: Ready) -> PyResult<()> {
         let py = slf.py();
         let handle = match &entry {
-            Ready::Handle(object)
-            | Ready::Foreign(object)
-            | Ready::Readable(object)
-            | Ready::Writable(object) => object.clone_ref(py),
+            Ready::Handle(handle) => handle.as_object().clone_ref(py),
+            Ready::Foreign(object) | Ready::Readable(object) | Ready::Writable(object) => {
+                object.clone_ref(py)
+            }
         };
         let start = clock::now_secs();
         slf.setattr(intern!(py, "_current_handle"), &handle)?;

@@ -7,8 +7,7 @@ use pyo3::{ffi, intern};
 use super::LoopBase;
 use super::state::Ready;
 use crate::py::fastcall::{Args, Method, fastcall};
-use crate::py::handle::{self, Call};
-use crate::py::handle_type::HandleTypes;
+use crate::py::handle::{Call, Handle};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -118,19 +117,18 @@ impl LoopBase {
             callback: callback.as_ptr(),
             arguments: args.tail(1),
         };
-        let handle = handle::new_handle(py, HandleTypes::get(py), &call, context)?.unbind();
+        let handle = Handle::new(py, &call, context)?;
         self.ready
             .with(py, |ready| ready.push(Ready::Handle(handle.clone_ref(py))));
-        Ok(handle)
+        Ok(handle.into_object())
     }
 
     /// Queues a handle, ours or asyncio's.
     pub(super) fn queue(&self, handle: Borrowed<'_, '_, PyAny>) {
         let py = handle.py();
-        let owned = handle.to_owned().unbind();
-        let entry = match HandleTypes::get(py).cast(handle) {
-            Some(_) => Ready::Handle(owned),
-            None => Ready::Foreign(owned),
+        let entry = match Handle::of(&handle) {
+            Some(handle) => Ready::Handle(handle),
+            None => Ready::Foreign(handle.to_owned().unbind()),
         };
         self.ready.with(py, |ready| ready.push(entry));
     }

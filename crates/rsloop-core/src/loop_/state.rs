@@ -11,10 +11,9 @@ use pyo3::types::PyWeakrefReference;
 use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
-use super::{create, schedule, timers, watch};
 use crate::bridge_abi::{CloseKind, Shared};
 use crate::clock;
-use crate::py::fastcall::{self, Receiver};
+use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::{self, Handle};
 
@@ -109,21 +108,6 @@ impl Receiver for LoopBase {
 }
 
 impl LoopBase {
-    /// Adds the class, with its hot methods, to `module`.
-    pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add_class::<Self>()?;
-        let class = module.py().get_type::<Self>();
-        for methods in [
-            schedule::methods(),
-            timers::methods(),
-            create::methods(),
-            watch::methods(),
-        ] {
-            fastcall::attach(&class, methods)?;
-        }
-        Ok(())
-    }
-
     /// Opens the descriptors of a new loop.
     pub(super) fn open() -> PyResult<Self> {
         let poller = Poller::new()?;
@@ -219,7 +203,8 @@ impl LoopBase {
         self.timers
             .try_with(|timers| {
                 timers.iter().try_for_each(|timer| match timer {
-                    Timer::Ours(handle) | Timer::Foreign(handle) => visit.call(handle),
+                    Timer::Ours(handle) => visit.call(handle.as_object()),
+                    Timer::Foreign(handle) => visit.call(handle),
                 })
             })
             .unwrap_or(Ok(()))?;
@@ -229,8 +214,8 @@ impl LoopBase {
                     .flat_map(|io| io.registry.iter())
                     .try_for_each(|(_, source)| match source {
                         Source::Handles { reader, writer } => {
-                            visit.call(reader)?;
-                            visit.call(writer)
+                            visit.call(reader.as_ref().map(Handle::as_object))?;
+                            visit.call(writer.as_ref().map(Handle::as_object))
                         }
                         Source::Stream(transport) => visit.call(transport),
                     })

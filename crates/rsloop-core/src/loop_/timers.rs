@@ -11,8 +11,7 @@ use super::schedule::check_callable;
 use super::state::{Ready, Timer};
 use crate::clock;
 use crate::py::fastcall::{Args, Method, fastcall};
-use crate::py::handle::{self, Call};
-use crate::py::handle_type::HandleTypes;
+use crate::py::handle::{Call, Handle};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -119,12 +118,10 @@ fn timer_handle_cancelled(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let timer = args.leading(0);
-    let types = HandleTypes::get(py);
-    if types.cast(timer).is_some() {
+    if Handle::of(&args.leading(0)).is_some() {
         let removed = this.timers.with(py, |timers| {
             timers.note_cancelled();
-            timers.compact_if_dominated(|timer| timer.is_cancelled(py, types))
+            timers.compact_if_dominated(|timer| timer.is_cancelled(py))
         });
         for timer in &removed {
             timer.unschedule(py);
@@ -155,12 +152,11 @@ impl LoopBase {
             callback: callback.as_ptr(),
             arguments: args.tail(2),
         };
-        let types = HandleTypes::get(py);
-        let handle = handle::new_timer_handle(py, types, &call, context, when, slf)?.unbind();
+        let handle = Handle::new_timer(py, &call, context, when, slf)?;
         let entry = Timer::Ours(handle.clone_ref(py));
         self.timers
             .with(py, |timers| timers.insert(deadline(when), entry));
-        Ok(handle)
+        Ok(handle.into_object())
     }
 
     /// Moves the timers that are due to the ready queue.
@@ -172,12 +168,11 @@ impl LoopBase {
             return Ok(());
         }
         let now = clock::now();
-        let types = HandleTypes::get(py);
         while let Some(timer) = self.timers.with(py, |timers| timers.pop_due(now)) {
             timer.unschedule(py);
             match timer {
                 Timer::Ours(handle) => {
-                    if is_cancelled(py, types, &handle) {
+                    if handle.get(py).is_cancelled() {
                         self.timers.with(py, |timers| timers.forget_cancelled());
                     } else {
                         self.ready
@@ -196,13 +191,10 @@ impl LoopBase {
 
     /// The first deadline that somebody still waits for.
     pub(super) fn next_deadline(&self, py: Python<'_>) -> Option<Deadline> {
-        let types = HandleTypes::get(py);
         loop {
             let (deadline, cancelled) = self.timers.with(py, |timers| {
                 let deadline = timers.next_deadline();
-                let cancelled = timers
-                    .peek()
-                    .is_some_and(|timer| timer.is_cancelled(py, types));
+                let cancelled = timers.peek().is_some_and(|timer| timer.is_cancelled(py));
                 let cancelled = if cancelled { timers.pop() } else { None };
                 if cancelled.is_some() {
                     timers.forget_cancelled();
@@ -219,9 +211,9 @@ impl LoopBase {
 
 impl Timer {
     /// Whether nobody waits for it any more.
-    fn is_cancelled(&self, py: Python<'_>, types: &HandleTypes) -> bool {
+    fn is_cancelled(&self, py: Python<'_>) -> bool {
         match self {
-            Self::Ours(handle) => is_cancelled(py, types, handle),
+            Self::Ours(handle) => handle.get(py).is_cancelled(),
             // Debug mode's handles stay in the heap until they are due.
             Self::Foreign(_) => false,
         }
@@ -230,17 +222,9 @@ impl Timer {
     /// Tells the handle that it has left the heap.
     pub(super) fn unschedule(&self, py: Python<'_>) {
         if let Self::Ours(handle) = self {
-            if let Some(handle) = HandleTypes::get(py).cast(handle.bind_borrowed(py)) {
-                handle.unschedule();
-            }
+            handle.get(py).unschedule();
         }
     }
-}
-
-fn is_cancelled(py: Python<'_>, types: &HandleTypes, handle: &Py<PyAny>) -> bool {
-    types
-        .cast(handle.bind_borrowed(py))
-        .is_some_and(|handle| handle.is_cancelled())
 }
 
 /// NaN is due at once: asyncio's comparison `when >= now` is false for it.

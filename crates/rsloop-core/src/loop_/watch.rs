@@ -16,8 +16,7 @@ use super::LoopBase;
 use super::state::{Io, Ready, Source};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
-use crate::py::handle::{self, Call, Handle};
-use crate::py::handle_type::HandleTypes;
+use crate::py::handle::{Call, Handle};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -129,9 +128,8 @@ impl LoopBase {
             callback: callback.as_ptr(),
             arguments: args.tail(2),
         };
-        let handle = handle::new_handle(py, HandleTypes::get(py), &call, context)?;
-        handle::track(&handle);
-        let handle = handle.unbind();
+        let handle = Handle::new(py, &call, context)?;
+        handle.track(py);
         let replaced = self
             .io
             .with(py, |io| match io {
@@ -145,7 +143,7 @@ impl LoopBase {
                 .chain(writer)
                 .for_each(|handle| cancel(py, handle));
         }
-        Ok(handle)
+        Ok(handle.into_object())
     }
 
     fn unwatch(
@@ -257,9 +255,7 @@ enum Taken {
 }
 
 fn cancel(py: Python<'_>, handle: &Handle) {
-    if let Some(handle) = HandleTypes::get(py).cast(handle.bind_borrowed(py)) {
-        handle.cancel();
-    }
+    handle.get(py).cancel();
 }
 
 impl Io {

@@ -107,6 +107,25 @@ impl<'a, 'py> Args<'a, 'py> {
         if !self.has_keywords() {
             return Ok(None);
         }
+        if let [value] = self.keyword_values {
+            // SAFETY: as in `keywords`: there is one name for the one value.
+            let (given, value) = unsafe {
+                let given = ffi::PyTuple_GET_ITEM(self.keyword_names, 0);
+                (given, Borrowed::<PyAny>::from_ptr(self.py, *value))
+            };
+            if given == name.as_ptr() {
+                return Ok((!value.is_none()).then_some(value));
+            }
+        }
+        self.search_keyword(name, method)
+    }
+
+    #[cold]
+    fn search_keyword(
+        &self,
+        name: &Bound<'py, PyString>,
+        method: &str,
+    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
         let mut found = None;
         for (keyword, value) in self.keywords() {
             if !keyword.is(name) && !keyword.as_any().eq(name)? {

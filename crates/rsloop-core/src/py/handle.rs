@@ -17,51 +17,20 @@
 
 use std::ffi::c_int;
 
-use pyo3::exceptions::PyMemoryError;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyTuple;
 use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
 use super::context;
-use super::handle_type::HandleTypes;
+use super::handle_memory::{HandleClasses, HandleObject, INLINE, TimerObject};
 
 pub(super) const CANCELLED: u8 = 1;
 pub(super) const RUNNING: u8 = 2;
 const SCHEDULED: u8 = 4;
 const PACKED: u8 = 8;
 
-/// How many arguments a handle holds without a tuple.
-const INLINE: usize = 2;
-
-/// How many `__slots__` of `asyncio.TimerHandle` lie before our fields, at most.
-pub(super) const INHERITED_SLOTS: usize = 10;
-
-/// A handle's memory. Every pointer is an owned reference or NULL.
-///
-/// The class derives from asyncio's, whose slots are there but stay NULL: their names are
-/// overridden.
-#[repr(C)]
-pub(super) struct HandleObject {
-    pub(super) header: ffi::PyObject,
-    pub(super) inherited: [*mut ffi::PyObject; INHERITED_SLOTS],
-    pub(super) callback: *mut ffi::PyObject,
-    pub(super) context: *mut ffi::PyObject,
-    pub(super) arguments: [*mut ffi::PyObject; INLINE],
-    pub(super) count: u32,
-    pub(super) state: u8,
-}
-
-/// A timer handle's memory: a handle first, so that one code serves both.
-#[repr(C)]
-pub(super) struct TimerObject {
-    pub(super) handle: HandleObject,
-    pub(super) when: f64,
-    /// The loop to tell of a cancellation, while `SCHEDULED`.
-    pub(super) loop_: *mut ffi::PyObject,
-}
-
-/// A reference to a `Handle` or `TimerHandle`.
-pub(crate) type Handle = Py<PyAny>;
+/// An owned reference to a `Handle` or `TimerHandle` of ours.
+pub(crate) struct Handle(Py<PyAny>);
 
 /// What a new handle is made of.
 pub(crate) struct Call<'a> {
@@ -71,54 +40,89 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a [*mut ffi::PyObject],
 }
 
-/// Makes a handle that calls `call` in `context`, or in a copy of the current context.
-#[inline(always)]
-pub(crate) fn new_handle<'py>(
-    py: Python<'py>,
-    types: &HandleTypes,
-    call: &Call<'_>,
-    context: Option<Borrowed<'_, 'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let context = owned_context(py, context)?;
-    let packed = pack(py, call.arguments)?;
-    // SAFETY: attached; `allocate` returns memory of the handle type with a live header, and
-    // `fill` writes every other field before anything can look.
-    unsafe {
-        let object = types.handle.allocate(py)?.cast::<HandleObject>();
-        fill(object, call, packed, context);
-        Ok(Bound::from_owned_ptr(py, object.cast()))
+impl Handle {
+    /// A handle that calls `call` in `context`, or in a copy of the current context.
+    #[inline(always)]
+    pub(crate) fn new<'py>(
+        py: Python<'py>,
+        call: &Call<'_>,
+        context: Option<Borrowed<'_, 'py, PyAny>>,
+    ) -> PyResult<Self> {
+        let context = owned_context(py, context)?;
+        let packed = pack(py, call.arguments)?;
+        // SAFETY: attached; `allocate` returns memory of the handle class with a live header, and
+        // `fill` writes every other field before anything can look.
+        unsafe {
+            let object = HandleClasses::get(py).handle.allocate(py)?;
+            fill(object.cast(), call, packed, context);
+            Ok(Self(Bound::from_owned_ptr(py, object).unbind()))
+        }
     }
-}
 
-/// Makes a timer handle due at `when` (seconds on the loop's clock) that belongs to `loop_`.
-pub(crate) fn new_timer_handle<'py>(
-    py: Python<'py>,
-    types: &HandleTypes,
-    call: &Call<'_>,
-    context: Option<Borrowed<'_, 'py, PyAny>>,
-    when: f64,
-    loop_: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let context = owned_context(py, context)?;
-    let packed = pack(py, call.arguments)?;
-    // SAFETY: as in `new_handle`. The object is tracked once it is whole.
-    unsafe {
-        let object = types.timer.allocate(py)?.cast::<TimerObject>();
-        fill(object.cast(), call, packed, context);
-        (*object).when = when;
-        (*object).loop_ = loop_.clone().into_ptr();
-        (*object).handle.state |= SCHEDULED;
-        ffi::PyObject_GC_Track(object.cast());
-        Ok(Bound::from_owned_ptr(py, object.cast()))
+    /// A timer handle due at `when` (seconds on the loop's clock), scheduled with `loop_`.
+    pub(crate) fn new_timer<'py>(
+        py: Python<'py>,
+        call: &Call<'_>,
+        context: Option<Borrowed<'_, 'py, PyAny>>,
+        when: f64,
+        loop_: &Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        let context = owned_context(py, context)?;
+        let packed = pack(py, call.arguments)?;
+        // SAFETY: as in `new`. The object is tracked once it is whole.
+        unsafe {
+            let object = HandleClasses::get(py)
+                .timer
+                .allocate(py)?
+                .cast::<TimerObject>();
+            fill(object.cast(), call, packed, context);
+            (*object).when = when;
+            (*object).loop_ = loop_.clone().into_ptr();
+            (*object).handle.state |= SCHEDULED;
+            ffi::PyObject_GC_Track(object.cast());
+            Ok(Self(Bound::from_owned_ptr(py, object.cast()).unbind()))
+        }
     }
-}
 
-/// Shows a handle to the garbage collector: one that stays, as those of readers do.
-pub(crate) fn track(handle: &Bound<'_, PyAny>) {
-    // SAFETY: attached; the handle is whole, and tracking twice is what the check prevents.
-    unsafe {
-        if ffi::PyObject_GC_IsTracked(handle.as_ptr()) == 0 {
-            ffi::PyObject_GC_Track(handle.as_ptr().cast());
+    /// `object`, when it is a handle of ours.
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> Option<Self> {
+        let classes = HandleClasses::get(object.py());
+        let ours = classes.handle.is_class_of(object) || classes.timer.is_class_of(object);
+        ours.then(|| Self(object.clone().unbind()))
+    }
+
+    /// The handle, to look into.
+    #[inline(always)]
+    pub(crate) fn get<'a, 'py>(&'a self, py: Python<'py>) -> HandleRef<'a, 'py> {
+        // SAFETY: every constructor made or checked an instance of one of the two classes, which
+        // cannot be subclassed.
+        unsafe { HandleRef::new(self.0.bind_borrowed(py)) }
+    }
+
+    /// Another reference to the same handle.
+    #[inline]
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
+    /// The handle as Python sees it.
+    #[inline]
+    pub(crate) fn into_object(self) -> Py<PyAny> {
+        self.0
+    }
+
+    /// The handle as Python sees it.
+    pub(crate) fn as_object(&self) -> &Py<PyAny> {
+        &self.0
+    }
+
+    /// Shows the handle to the garbage collector: one that stays, as those of readers do.
+    pub(crate) fn track(&self, _py: Python<'_>) {
+        // SAFETY: attached; the handle is whole, and tracking twice is what the check prevents.
+        unsafe {
+            if ffi::PyObject_GC_IsTracked(self.0.as_ptr()) == 0 {
+                ffi::PyObject_GC_Track(self.0.as_ptr().cast());
+            }
         }
     }
 }
@@ -360,12 +364,12 @@ impl<'a, 'py> HandleRef<'a, 'py> {
 /// The collector does not see an untracked handle, so the loop shows it what is behind it. A
 /// handle with other owners is left out: its references are not the loop's alone.
 pub(crate) fn traverse_queued(handle: &Handle, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-    let object = handle.as_ptr();
+    let object = handle.0.as_ptr();
     // SAFETY: the queue owns the handle, and no reference count changes during a traversal. Each
     // field is NULL or an owned reference, which is what an optional `Py` is.
     unsafe {
         if ffi::PyObject_GC_IsTracked(object) != 0 || ffi::Py_REFCNT(object) != 1 {
-            return visit.call(handle);
+            return visit.call(&handle.0);
         }
         let object: *mut HandleObject = object.cast();
         visit.call(&*(&raw const (*object).callback).cast::<Option<Py<PyAny>>>())?;
@@ -425,9 +429,4 @@ pub(super) unsafe fn release(field: *mut *mut ffi::PyObject) {
         let reference = std::mem::replace(&mut *field, std::ptr::null_mut());
         ffi::Py_XDECREF(reference);
     }
-}
-
-/// The error for memory that could not be had.
-pub(super) fn out_of_memory() -> PyErr {
-    PyMemoryError::new_err("no memory for a handle")
 }

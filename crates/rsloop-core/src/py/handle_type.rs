@@ -1,146 +1,38 @@
-//! The classes `Handle` and `TimerHandle`: their slots, methods and recycled memory.
+//! The classes `Handle` and `TimerHandle`: what Python sees of them, and how they die.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyAnyMethods, PyBool, PyFloat, PyModule, PyModuleMethods, PyType, PyTypeMethods,
 };
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi, intern};
 
-use super::gil_cell::GilCell;
-use super::handle::{
-    HandleObject, HandleRef, INHERITED_SLOTS, TimerObject, clear_call, out_of_memory, release,
-    traverse_call,
+use super::handle::{HandleRef, clear_call, release, traverse_call};
+use super::handle_memory::{
+    FREE_HANDLES, FREE_TIMERS, FreeList, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
 };
 
-static TYPES: PyOnceLock<HandleTypes> = PyOnceLock::new();
-
-/// The two classes of one interpreter.
-pub(crate) struct HandleTypes {
-    pub(super) handle: HandleClass,
-    pub(super) timer: HandleClass,
-}
-
-/// A class and the memory of its dead instances.
-pub(crate) struct HandleClass {
-    class: Py<PyType>,
-    free: &'static FreeList,
-}
-
-/// Dead instances of one class, ready to be born again.
-struct FreeList(GilCell<Vec<usize>>);
-
-/// More dead handles than this are given back to the allocator.
-const MOST_FREE: usize = 1024;
-
-static FREE_HANDLES: FreeList = FreeList(GilCell::new(Vec::new()));
-static FREE_TIMERS: FreeList = FreeList(GilCell::new(Vec::new()));
-
-impl FreeList {
-    #[inline]
-    fn take(&self, py: Python<'_>) -> *mut ffi::PyObject {
-        self.0
-            .with(py, |free| free.pop().unwrap_or(0) as *mut ffi::PyObject)
-    }
-
-    #[inline]
-    fn keep(&self, py: Python<'_>, object: *mut ffi::PyObject) -> bool {
-        // Without a GIL an object's memory belongs to the heap of the thread that made it.
-        !cfg!(Py_GIL_DISABLED)
-            && self.0.with(py, |free| {
-                let room = free.len() < MOST_FREE;
-                if room {
-                    free.push(object as usize);
-                }
-                room
-            })
-    }
-}
-
-impl HandleClass {
-    /// Memory for an instance, with a live header and nothing else written.
-    #[inline]
-    pub(super) fn allocate(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
-        let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
-        // SAFETY: attached. Recycled memory came from the same class and is untracked, and
-        // `PyObject_Init` gives it a reference count and a reference to its class again; its
-        // inherited slots are NULL still.
-        unsafe {
-            let recycled = self.free.take(py);
-            if !recycled.is_null() {
-                return Ok(ffi::PyObject_Init(recycled, class));
-            }
-            let object: *mut HandleObject = ffi::PyObject_GC_New(class);
-            if object.is_null() {
-                return Err(out_of_memory());
-            }
-            (*object).inherited = [ptr::null_mut(); INHERITED_SLOTS];
-            Ok(object.cast())
-        }
-    }
-
-    /// Whether `object` is an instance of exactly this class.
-    #[inline]
-    fn is_class_of(&self, object: &Bound<'_, PyAny>) -> bool {
-        // SAFETY: reading the type of a live object.
-        unsafe { ffi::Py_TYPE(object.as_ptr()).cast() == self.class.as_ptr() }
-    }
-}
-
-impl HandleTypes {
-    /// The classes of this process.
-    #[inline]
-    pub(crate) fn get(py: Python<'_>) -> &'static Self {
-        TYPES
-            .get(py)
-            .expect("the module made the classes when it was imported")
-    }
-
-    /// Makes the classes and adds them to `module`.
-    pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let types = Self::new(module)?;
-        let _ = TYPES.set(module.py(), types); // a second import finds the first one's classes
-        Ok(())
-    }
-
-    fn new(module: &Bound<'_, PyModule>) -> PyResult<Self> {
-        Ok(Self {
-            handle: HandleClass {
-                class: new_class(
-                    module,
-                    "Handle",
-                    HANDLE_NAME,
-                    size_of::<HandleObject>(),
-                    handle_slots(),
-                )?,
-                free: &FREE_HANDLES,
-            },
-            timer: HandleClass {
-                class: new_class(
-                    module,
-                    "TimerHandle",
-                    TIMER_NAME,
-                    size_of::<TimerObject>(),
-                    timer_slots(),
-                )?,
-                free: &FREE_TIMERS,
-            },
-        })
-    }
-
-    /// Looks into `object` when it is a handle of ours.
-    #[inline]
-    pub(crate) fn cast<'a, 'py>(
-        &self,
-        object: Borrowed<'a, 'py, PyAny>,
-    ) -> Option<HandleRef<'a, 'py>> {
-        let ours = self.handle.is_class_of(&object) || self.timer.is_class_of(&object);
-        // SAFETY: the classes cannot be subclassed, so the layout is ours.
-        ours.then(|| unsafe { HandleRef::new(object) })
-    }
+/// Makes the classes and adds them to `module`.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let (handle, timer) = (handle_slots(), timer_slots());
+    let handle = new_class(
+        module,
+        "Handle",
+        HANDLE_NAME,
+        size_of::<HandleObject>(),
+        handle,
+    )?;
+    let timer = new_class(
+        module,
+        "TimerHandle",
+        TIMER_NAME,
+        size_of::<TimerObject>(),
+        timer,
+    )?;
+    HandleClasses::set(module.py(), handle, timer);
+    Ok(())
 }
 
 const HANDLE_NAME: &CStr = c"rsloop_core._core.Handle";

@@ -1,4 +1,4 @@
-//! Transports: the hot half of `rsloop_core._stream.StreamTransport`.
+//! Transports: the hot half of `rsloop_core._stream_transport.StreamTransport`.
 //!
 //! The cold half is CPython's own `_SelectorSocketTransport`, from which the Python class
 //! derives: set-up, closing, half-close, sendfile, repr, the warning for an unclosed transport.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rsloop_core._core import LoopBase
-from rsloop_core._stream import StreamTransport
+from rsloop_core._stream_transport import StreamTransport
 
 _Callback = Callable[..., object]
 _Context = contextvars.Context | None

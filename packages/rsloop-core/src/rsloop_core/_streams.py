@@ -5,7 +5,7 @@ import ssl
 from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
 
-from rsloop_core._stream import StreamTransport
+from rsloop_core._stream_transport import StreamTransport
 
 if TYPE_CHECKING:
     import socket
