@@ -32,6 +32,24 @@
 //! looked. On the loop's thread it is converted, in the captured context, and whoever awaits it
 //! is scheduled. The bridge takes the GIL on no worker, and gives back every reference of its own
 //! on the loop's thread.
+//!
+//! # Files
+//! | file | what it holds |
+//! | --- | --- |
+//! | `rust_async` | the public functions |
+//! | `send`, `local/` | how futures are driven: on the executor, or on the loop's thread |
+//! | `awaitable/`, `coroutine` | what Python gets |
+//! | `python_future` | what Rust gets of Python's awaitables |
+//! | `context` | loop and contextvars: `TaskLocals` |
+//! | `port`, `inbox` | the bridge's end of one loop, and the queue it drains |
+//! | `capsule` | loops of rsloop, through the C table |
+//! | `foreign`, `wakeup` | all other loops, through a watched descriptor |
+//! | `cancel` | how a poll and a cancel on two threads share a future |
+//! | `eager` | which futures are polled in the call |
+//! | `executor/` | where `Send` futures run |
+//! | `exit`, `fork` | the end of the interpreter, and its doubling |
+//! | `error` | the exceptions that the bridge raises |
+//! | `sync` | the primitives that loom replaces |
 
 #![warn(missing_docs)]
 

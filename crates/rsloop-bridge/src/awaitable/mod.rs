@@ -1,4 +1,10 @@
 //! The awaitable that Python gets: a future in all that asyncio asks of one.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `callbacks` | the callbacks, and how the loop is told to run them |
+//! | `link` | what a task keeps for the loop's side while its future is pending |
+//! | `settled` | how a future ended, converted to Python |
 
 mod callbacks;
 mod link;

@@ -1,4 +1,6 @@
 //! Futures that are not `Send`: polled, and dropped, on the loop's own thread only.
+//!
+//! `bound` holds what only one thread may touch.
 
 mod bound;
 
