@@ -6,6 +6,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,27 @@ def test_new_loop_opens_few_descriptors(loop_factory: LoopFactory) -> None:
     loop.close()
     # The stdlib loop needs a selector and a pair of sockets.
     assert after - before <= 3
+
+
+def test_a_subclass_may_pass_arguments_on_by_name(loop_factory: LoopFactory) -> None:
+    base: Any = loop_factory
+
+    class Chatty(base):  # type: ignore[misc]
+        def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+            return super().call_soon(callback=callback, context=context)
+
+        def call_later(self, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+            return super().call_later(delay, callback=callback, context=context)
+
+    loop: Any = Chatty()
+    ran: list[str] = []
+    loop.call_soon(lambda: ran.append("soon"))
+
+    def later() -> None:
+        ran.append("later")
+        loop.stop()
+
+    loop.call_later(0, later)
+    loop.run_forever()
+    loop.close()
+    assert ran == ["soon", "later"]

@@ -3,6 +3,9 @@
 The Rust methods take the leading parameters by position, as nearly every caller passes them. A
 call with too few of them is sent here: these functions have asyncio's signatures, so the
 interpreter sorts the arguments out, or says what is wrong with them.
+
+They call the class, not the object: a subclass or a library may have put a method of its own
+there, which came here by calling the original.
 """
 
 import contextvars
@@ -17,46 +20,46 @@ _Context = contextvars.Context | None
 
 
 def call_soon(self: LoopBase, callback: _Callback, *args: Any, context: _Context = None) -> object:
-    return self.call_soon(callback, *args, context=context)
+    return LoopBase.call_soon(self, callback, *args, context=context)
 
 
 def call_soon_threadsafe(
     self: LoopBase, callback: _Callback, *args: Any, context: _Context = None
 ) -> object:
-    return self.call_soon_threadsafe(callback, *args, context=context)
+    return LoopBase.call_soon_threadsafe(self, callback, *args, context=context)
 
 
 def call_later(
     self: LoopBase, delay: float, callback: _Callback, *args: Any, context: _Context = None
 ) -> object:
-    return self.call_later(delay, callback, *args, context=context)
+    return LoopBase.call_later(self, delay, callback, *args, context=context)
 
 
 def call_at(
     self: LoopBase, when: float, callback: _Callback, *args: Any, context: _Context = None
 ) -> object:
-    return self.call_at(when, callback, *args, context=context)
+    return LoopBase.call_at(self, when, callback, *args, context=context)
 
 
 def _add_reader(self: LoopBase, fd: Any, callback: _Callback, *args: Any, **context: Any) -> object:
-    return self._add_reader(fd, callback, *args, **context)
+    return LoopBase._add_reader(self, fd, callback, *args, **context)
 
 
 def _add_writer(self: LoopBase, fd: Any, callback: _Callback, *args: Any, **context: Any) -> object:
-    return self._add_writer(fd, callback, *args, **context)
+    return LoopBase._add_writer(self, fd, callback, *args, **context)
 
 
 def _remove_reader(self: LoopBase, fd: Any) -> object:
-    return self._remove_reader(fd)
+    return LoopBase._remove_reader(self, fd)
 
 
 def _remove_writer(self: LoopBase, fd: Any) -> object:
-    return self._remove_writer(fd)
+    return LoopBase._remove_writer(self, fd)
 
 
 def write(self: StreamTransport, data: Any) -> None:
-    self.write(data)
+    StreamTransport.write(self, data)
 
 
 def writelines(self: StreamTransport, list_of_data: Iterable[Any]) -> None:
-    self.writelines(list_of_data)
+    StreamTransport.writelines(self, list_of_data)
