@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -463,3 +464,14 @@ def test_handle_of_a_reader_is_returned_by_the_private_method(loop: Loop, pair: 
     handle.cancel()
     run_turns(loop, 2)
     loop.remove_reader(pair[0])
+
+
+@pytest.mark.parametrize("fd", [50_000_000, 2**31 - 1, 2**40])
+def test_a_number_that_is_no_descriptor_is_refused_at_once(
+    loop: asyncio.AbstractEventLoop, fd: int
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises((OSError, OverflowError)):
+        loop.add_reader(fd, print)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 100_000

@@ -52,16 +52,20 @@ impl<T> Registry<T> {
         source: T,
     ) -> io::Result<()> {
         let index = usize::try_from(fd).map_err(|_| Errno::BADF)?;
-        if index >= self.slots.len() {
-            self.grow(index)?;
-        }
-        let slot = &mut self.slots[index];
-        if slot.source.is_some() {
-            return Err(Errno::EXIST.into());
-        }
-        let generation = slot.generation.wrapping_add(1);
+        let generation = match self.slots.get(index) {
+            Some(slot) if slot.source.is_some() => return Err(Errno::EXIST.into()),
+            Some(slot) => slot.generation.wrapping_add(1),
+            None => 1,
+        };
+        // Before the table grows: the kernel refuses a number that names no descriptor, however large it is.
         poller.add(fd, Token::new(fd, generation), interest)?;
-        *slot = Slot {
+        if index >= self.slots.len() {
+            if let Err(error) = self.grow(index) {
+                let _ = poller.remove(fd);
+                return Err(error);
+            }
+        }
+        self.slots[index] = Slot {
             generation,
             interest,
             source: Some(source),
