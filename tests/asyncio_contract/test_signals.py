@@ -332,3 +332,34 @@ def test_sigint_from_another_process_reaches_an_idle_loop(loop: Loop) -> None:
     with pytest.raises(KeyboardInterrupt):
         loop.run_forever()
     assert children[0].wait() == 0
+
+
+def test_a_wakeup_descriptor_that_the_program_sets_while_the_loop_runs_stays(loop: Loop) -> None:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    with left, right:
+        # A timer, so that the loop has waited: then a wakeup descriptor of its own is in place.
+        loop.call_later(0.001, lambda: (signal.set_wakeup_fd(left.fileno()), loop.stop()))
+        loop.run_forever()
+        try:
+            assert wakeup_descriptor() == left.fileno()
+        finally:
+            signal.set_wakeup_fd(-1)
+
+
+def test_closing_in_another_thread_refuses_but_closes(loop: Loop) -> None:
+    loop.add_signal_handler(signal.SIGUSR1, lambda: None)
+    refused: list[BaseException] = []
+
+    def close() -> None:
+        with pytest.raises(ValueError, match="main thread") as error:
+            loop.close()
+        refused.append(error.value)
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    thread.join()
+    assert len(refused) == 1
+    assert loop.is_closed()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)

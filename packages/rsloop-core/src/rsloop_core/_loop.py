@@ -27,6 +27,9 @@ class Loop(LoopBase, Running, Streams, Signals, Debug):
         """
         if self.is_closed():
             return
-        super().close()
-        self._close_signal_pair()
-        self._release()
+        try:
+            super().close()  # refuses in another thread to take signal handlers away
+        finally:
+            if self.is_closed():
+                self._close_signal_pair()
+                self._release()

@@ -81,8 +81,10 @@ class Signals(asyncio.SelectorEventLoop):
         """Undo what _guard_signals() did in this run."""
         if self._guarding:
             self._guarding = False
-            if not self._signal_handlers:
-                signal.set_wakeup_fd(_NONE)
+            if not self._signal_handlers and self._csock is not None:
+                found = signal.set_wakeup_fd(_NONE)
+                if found not in (_NONE, self._csock.fileno()):  # the program's, of this run
+                    signal.set_wakeup_fd(found)
 
     def add_signal_handler(
         self, sig: int, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts
