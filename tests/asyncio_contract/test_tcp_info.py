@@ -4,6 +4,7 @@ import asyncio
 import socket
 import weakref
 from asyncio.trsock import TransportSocket
+from typing import Any
 
 import pytest
 
@@ -127,5 +128,27 @@ def test_addresses_over_ipv6(run: Run, side: str) -> None:
         await accepted_one.lost
         server.close()
         await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_rust_state_cannot_be_exchanged(run: Run, loop_kind: str, side: str) -> None:
+    if loop_kind == "stdlib":
+        pytest.skip("the state is rsloop's own")
+
+    async def main() -> None:
+        async with connection(Recorder, side) as (transport, _, peer):
+            state: Any = transport
+            kind: Any = type(transport)
+            with pytest.raises(AttributeError):
+                state._stream = object()
+            with pytest.raises(AttributeError):
+                del state._stream
+            with pytest.raises(RuntimeError, match="already"):
+                state.__init__(asyncio.get_running_loop(), peer, asyncio.Protocol())
+            with pytest.raises(RuntimeError, match="__init__"):
+                kind.__new__(kind).write(b"x")
+            transport.write(b"x")
+            assert await asyncio.get_running_loop().sock_recv(peer, 9) == b"x"
 
     run(main())

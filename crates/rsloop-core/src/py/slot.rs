@@ -2,12 +2,17 @@
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyType};
-use pyo3::{Borrowed, Bound, PyAny, PyResult, ffi};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, ffi};
 
 /// Where the instances of one Python class keep one of their `__slots__`.
+///
+/// Rust relies on what is in the slot, so Python code must not change it: the class deletes the
+/// slot's descriptor after [`Slot::find`], and [`Slot::fill`] sets the slot once.
 pub(crate) struct Slot {
+    class: PyOnceLock<Py<PyType>>,
     offset: AtomicIsize,
 }
 
@@ -15,6 +20,7 @@ impl Slot {
     /// A slot that is not known yet.
     pub(crate) const fn unknown() -> Self {
         Self {
+            class: PyOnceLock::new(),
             offset: AtomicIsize::new(0),
         }
     }
@@ -32,14 +38,61 @@ impl Slot {
             let member = (*descriptor.as_ptr().cast::<MemberDescriptor>()).member;
             self.offset.store((*member).offset, Ordering::Relaxed);
         }
+        let _ = self.class.set(class.py(), class.clone().unbind()); // it is one class for ever
         Ok(())
+    }
+
+    /// Puts `value` into the slot of `object`, where it stays as long as `object` lives.
+    ///
+    /// Fails when `object` is no instance of the class, or has a value already.
+    pub(crate) fn fill(&self, object: &Bound<'_, PyAny>, value: Bound<'_, PyAny>) -> PyResult<()> {
+        self.check(object)?;
+        // SAFETY: `object` is an instance: at the offset lies NULL or an owned reference.
+        unsafe {
+            let slot = self.address(object);
+            if !(*slot).is_null() {
+                return Err(PyRuntimeError::new_err("__init__() was called already"));
+            }
+            *slot = value.into_ptr();
+        }
+        Ok(())
+    }
+
+    /// What is in the slot of `object`, which is checked.
+    pub(crate) fn read<'py>(
+        &self,
+        object: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.check(object)?;
+        // SAFETY: `object` is an instance.
+        Ok(unsafe { self.get(object.as_borrowed()) }.map(|value| value.to_owned()))
+    }
+
+    fn check(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let ours = self.class.get(object.py()).is_some_and(|class| {
+            // SAFETY: both are live types. `isinstance` would believe what an object says.
+            unsafe {
+                ffi::PyType_IsSubtype(ffi::Py_TYPE(object.as_ptr()), class.as_ptr().cast()) != 0
+            }
+        });
+        if !ours {
+            return Err(PyTypeError::new_err("an instance of another class"));
+        }
+        Ok(())
+    }
+
+    /// Where `object`, an instance, has the slot.
+    #[inline]
+    fn address(&self, object: &Bound<'_, PyAny>) -> *mut *mut ffi::PyObject {
+        let offset = self.offset.load(Ordering::Relaxed);
+        object.as_ptr().wrapping_byte_offset(offset).cast()
     }
 
     /// What is in the slot of `object`; `None` when nothing is.
     ///
     /// # Safety
-    /// `object` is an instance of the class that [`Slot::find`] was given, and the slot is not
-    /// assigned to while the result is in use.
+    /// `object` is an instance of the class that [`Slot::find`] was given. The result is in use
+    /// only while `object` lives, which nothing outlives: see [`Slot::fill`].
     #[inline]
     pub(crate) unsafe fn get<'a, 'py>(
         &self,
@@ -47,11 +100,7 @@ impl Slot {
     ) -> Option<Borrowed<'a, 'py, PyAny>> {
         // SAFETY: the caller's promise: at the offset lies NULL or an owned reference.
         unsafe {
-            let offset = self.offset.load(Ordering::Relaxed);
-            let value = *object
-                .as_ptr()
-                .byte_offset(offset)
-                .cast::<*mut ffi::PyObject>();
+            let value = *self.address(&object);
             Borrowed::from_ptr_or_opt(object.py(), value)
         }
     }

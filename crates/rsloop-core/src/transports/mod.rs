@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 /// Adds the classes to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
+    module.add_function(wrap_pyfunction!(stream::open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(attach_stream_methods, module)?)
 }
 

@@ -16,9 +16,35 @@ use crate::py::slot::Slot;
 /// The slot of the transport class that holds the [`Stream`].
 static STREAM: Slot = Slot::unknown();
 
-/// Learns where `class` keeps its stream.
+/// Learns where `class` keeps its stream, and lets Python code only read it there.
 pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    STREAM.find(class, "_stream")
+    STREAM.find(class, "_stream")?;
+    let py = class.py();
+    let read = wrap_pyfunction!(stream_of, py)?;
+    let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
+    class.setattr("_stream", property)
+}
+
+/// Return the state of a transport.
+#[pyfunction]
+fn stream_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    STREAM.read(transport)?.ok_or_else(not_initialised)
+}
+
+/// Give a transport of the connected socket fd its state, for good.
+#[pyfunction]
+pub(super) fn open_stream(
+    transport: &Bound<'_, PyAny>,
+    loop_: Py<LoopBase>,
+    fd: RawFd,
+) -> PyResult<()> {
+    let stream = Bound::new(transport.py(), Stream::new(loop_, fd))?;
+    STREAM.fill(transport, stream.into_any())
+}
+
+#[cold]
+fn not_initialised() -> PyErr {
+    PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach.
@@ -59,23 +85,19 @@ pub(super) struct State {
 impl Receiver for Stream {
     #[inline]
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, which sets its slot
-        // once; the slot holds a `Stream` or nothing.
+        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
+        // `open_stream` has put there for good: a `Stream`, or nothing.
         unsafe {
             match STREAM.get(object) {
                 Some(stream) => Ok(&*std::ptr::from_ref(stream.cast_unchecked::<Self>().get())),
-                None => Err(PyRuntimeError::new_err(
-                    "the transport's __init__() was not called",
-                )),
+                None => Err(not_initialised()),
             }
         }
     }
 }
 
-#[pymethods]
 impl Stream {
-    /// The state of an open transport of the connected socket fd.
-    #[new]
+    /// The state of an open transport.
     fn new(loop_: Py<LoopBase>, fd: RawFd) -> Self {
         Self {
             state: GilCell::new(State {
@@ -96,7 +118,10 @@ impl Stream {
             }),
         }
     }
+}
 
+#[pymethods]
+impl Stream {
     fn __len__(&self, py: Python<'_>) -> usize {
         self.state.with(py, |state| state.pending.len())
     }

@@ -6,7 +6,7 @@ from asyncio import constants, selector_events
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
-from rsloop_core._core import Stream, attach_stream_methods
+from rsloop_core._core import Stream, attach_stream_methods, open_stream
 
 if TYPE_CHECKING:
     import socket
@@ -38,7 +38,10 @@ class StreamTransport(selector_events._SelectorSocketTransport):
     happens once in a connection is the running CPython's.
     """
 
+    #: Set once, by open_stream(), and read-only: Rust looks into it without asking.
     __slots__ = ("_stream",)
+
+    _stream: Stream
 
     _closing = _in_stream("closing")
     _conn_lost = _in_stream("conn_lost")
@@ -61,7 +64,7 @@ class StreamTransport(selector_events._SelectorSocketTransport):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self._stream = Stream(loop, sock.fileno())
+        open_stream(self, loop, sock.fileno())
         super().__init__(loop, sock, protocol, *args, **kwargs)
 
     def _get_protocol(self) -> asyncio.BaseProtocol | None:
