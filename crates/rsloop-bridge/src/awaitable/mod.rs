@@ -5,21 +5,24 @@
 //! | `callbacks` | the callbacks, and how the loop is told to run them |
 //! | `link` | what a task keeps for the loop's side while its future is pending |
 //! | `settled` | how a future ended, converted to Python |
+//! | `state` | pending or settled, and the ways from one to the other |
 
 mod callbacks;
 mod link;
 mod settled;
+mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
-use pyo3::{PyTraverseError, PyVisit, intern};
+use pyo3::types::PyType;
+use pyo3::{PyTraverseError, PyVisit};
 
-use self::callbacks::{Callback, Callbacks};
-use self::settled::{cancelled_error, invalid_state, raised};
+use self::callbacks::Callback;
+use self::settled::invalid_state;
+use self::state::Inner;
 use crate::{context, exit};
 
 pub(crate) use self::link::{Link, Task};
@@ -35,127 +38,6 @@ pub(crate) struct RustFuture {
     /// Set by `__next__`, for the task that awaits to see that it was not a bare `yield`.
     blocking: AtomicBool,
     inner: Mutex<Inner>,
-}
-
-/// | `state` | `task` | `callbacks` |
-/// | --- | --- | --- |
-/// | None, pending | set | any; if there are any, the task's link holds the awaitable |
-/// | set | None | none |
-struct Inner {
-    state: Option<Settled>,
-    task: Option<Arc<dyn Task>>,
-    callbacks: Callbacks,
-    cancel_message: Option<Py<PyAny>>,
-    /// An error that nobody has looked at yet.
-    unretrieved: bool,
-}
-
-impl RustFuture {
-    /// An awaitable that is settled already.
-    pub(crate) fn settled(event_loop: Bound<'_, PyAny>, settled: Settled) -> Self {
-        let unretrieved = matches!(settled, Settled::Error { .. });
-        Self::new(event_loop, Some(settled), None, unretrieved)
-    }
-
-    /// An awaitable that `task` will settle, through its link.
-    pub(crate) fn pending(event_loop: Bound<'_, PyAny>, task: Arc<dyn Task>) -> Self {
-        Self::new(event_loop, None, Some(task), false)
-    }
-
-    fn new(
-        event_loop: Bound<'_, PyAny>,
-        state: Option<Settled>,
-        task: Option<Arc<dyn Task>>,
-        unretrieved: bool,
-    ) -> Self {
-        Self {
-            event_loop: event_loop.unbind(),
-            blocking: AtomicBool::new(false),
-            inner: Mutex::new(Inner {
-                state,
-                task,
-                callbacks: Callbacks::default(),
-                cancel_message: None,
-                unretrieved,
-            }),
-        }
-    }
-
-    /// Ends the wait, unless it has ended: schedules the callbacks.
-    pub(crate) fn settle(slf: &Bound<'_, Self>, settled: Settled) -> PyResult<()> {
-        let this = slf.get();
-        let (callbacks, task) = {
-            let mut inner = this.lock();
-            if inner.state.is_some() {
-                // Dropped after the lock is let go: it may run Python code.
-                drop(inner);
-                drop(settled);
-                return Ok(());
-            }
-            inner.unretrieved = matches!(settled, Settled::Error { .. });
-            inner.state = Some(settled);
-            (std::mem::take(&mut inner.callbacks), inner.task.take())
-        };
-        drop(task);
-        callbacks.schedule(this.event_loop.bind(slf.py()), slf)
-    }
-
-    /// Looks whether the result came while nobody waited.
-    fn refresh(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let task = slf.get().lock().task.clone();
-        match task.and_then(|task| task.link().take_settled()) {
-            Some(settled) => Self::settle(slf, settled),
-            None => Ok(()),
-        }
-    }
-
-    /// The result of a settled future; None while it is pending.
-    fn outcome(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        let (exception, traceback) = {
-            let mut inner = self.lock();
-            inner.unretrieved = false;
-            match inner.state.as_ref()? {
-                Settled::Value(value) => return Some(Ok(value.clone_ref(py))),
-                Settled::Cancelled(_) => {
-                    drop(inner);
-                    return Some(Err(self.cancellation(py)));
-                }
-                Settled::Error {
-                    exception,
-                    traceback,
-                } => (
-                    exception.clone_ref(py),
-                    traceback.as_ref().map(|traceback| traceback.clone_ref(py)),
-                ),
-            }
-        };
-        Some(Err(raised(py, &exception, traceback.as_ref())))
-    }
-
-    /// The `CancelledError` to raise: the one the future failed with, once; then new ones.
-    fn cancellation(&self, py: Python<'_>) -> PyErr {
-        let (exception, message) = {
-            let mut inner = self.lock();
-            let message = inner.cancel_message.as_ref().map(|m| m.clone_ref(py));
-            match &mut inner.state {
-                Some(Settled::Cancelled(exception)) => (exception.take(), message),
-                _ => (None, message),
-            }
-        };
-        if let Some(exception) = exception {
-            return PyErr::from_value(exception.into_bound(py).into_any());
-        }
-        let class = cancelled_error(py);
-        let made = match message {
-            Some(message) => class.call1((message,)),
-            None => class.call0(),
-        };
-        made.map_or_else(|error| error, PyErr::from_value)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[pymethods]
@@ -448,17 +330,5 @@ impl Drop for RustFuture {
                 error.restore(py);
             }
         });
-    }
-}
-
-impl RustFuture {
-    /// Tells the loop of an exception that nobody retrieved.
-    fn report(&self, py: Python<'_>, exception: Py<PyAny>) -> PyResult<()> {
-        let details = PyDict::new(py);
-        details.set_item("message", "RustFuture exception was never retrieved")?;
-        details.set_item("exception", exception)?;
-        let event_loop = self.event_loop.bind(py);
-        event_loop.call_method1(intern!(py, "call_exception_handler"), (details,))?;
-        Ok(())
     }
 }
