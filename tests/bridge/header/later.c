@@ -152,5 +152,11 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC
 PyInit_later(void)
 {
-    return PyModule_Create(&module);
+    PyObject *made = PyModule_Create(&module);
+#ifdef Py_GIL_DISABLED
+    if (made != NULL && PyUnstable_Module_SetGIL(made, Py_MOD_GIL_NOT_USED) < 0) {
+        Py_CLEAR(made);
+    }
+#endif
+    return made;
 }
