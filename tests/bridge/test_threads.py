@@ -1,11 +1,12 @@
 """Loops that run at the same time, each in a thread of its own."""
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import bridge_tests
-from bridge_tests import Drops, Gate
+from bridge_tests import Drops, Gate, Locals
 
 from .conftest import Run
 
@@ -63,3 +64,63 @@ def test_one_gate_for_the_futures_of_all_threads(run: Run) -> None:
         counts = [each.result() for each in runs]
     assert counts == [2 * ROUNDS, 0] * (THREADS // 2)
     assert drops.wait_for(THREADS * 2 * ROUNDS) == THREADS * 2 * ROUNDS
+
+
+def test_workers_finish_futures_while_the_gil_is_held(run: Run) -> None:
+    async def main() -> int:
+        drops = Drops()
+        futures = [bridge_tests.spawn_into_py("value", None, drops) for _ in range(ROUNDS)]
+        dropped = drops.wait_attached(ROUNDS)
+        await asyncio.gather(*futures)
+        return dropped
+
+    assert run(main()) == ROUNDS
+
+
+class Witness:
+    """Notes the thread on which it is freed."""
+
+    def __init__(self) -> None:
+        self.freed_on: list[int] = []
+
+    def __del__(self) -> None:
+        self.freed_on.append(threading.get_ident())
+
+
+VARIABLE: contextvars.ContextVar[Witness] = contextvars.ContextVar("VARIABLE")
+
+
+def test_a_context_that_a_worker_finished_with_is_freed_on_the_loops_thread(run: Run) -> None:
+    async def main() -> list[int]:
+        gate = Gate()
+        context = contextvars.copy_context()
+        context.run(VARIABLE.set, Witness())
+        freed_on = context[VARIABLE].freed_on
+        future = context.run(bridge_tests.future_into_py, "value", gate)
+        del context
+        gate.open_elsewhere()
+        await future
+        del future
+        while not freed_on:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return freed_on
+
+    assert run(main()) == [threading.get_ident()]
+
+
+def test_locals_that_are_last_dropped_elsewhere_are_freed_on_the_loops_thread(run: Run) -> None:
+    async def main() -> list[int]:
+        gate = Gate()
+        context = contextvars.copy_context()
+        context.run(VARIABLE.set, Witness())
+        freed_on = context[VARIABLE].freed_on
+        captured = context.run(Locals)
+        captured.drop_elsewhere_after(gate)
+        del context, captured
+        assert freed_on == []
+        gate.open_elsewhere()
+        while not freed_on:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return freed_on
+
+    assert run(main()) == [threading.get_ident()]

@@ -92,6 +92,15 @@ impl Locals {
         py.detach(|| std::thread::spawn(move || drop(locals)).join().unwrap());
     }
 
+    /// Drops a clone of the locals once the gate is open, on a thread that is not attached.
+    fn drop_elsewhere_after(&self, gate: Gate) {
+        let locals = self.0.clone();
+        std::thread::spawn(move || {
+            async_std::task::block_on(gate.pass());
+            drop(locals);
+        });
+    }
+
     /// A future that waits at the gate, for these locals, made on whichever thread calls.
     fn future<'py>(&self, py: Python<'py>, gate: Gate) -> PyResult<Bound<'py, PyAny>> {
         rust_async::future_into_py_with_locals(py, self.0.clone(), async move {

@@ -24,15 +24,18 @@ impl Drops {
 
     /// Waits, detached, for so many drops; returns how many there were after ten seconds at most.
     fn wait_for(&self, py: Python<'_>, count: usize) -> usize {
-        py.detach(|| {
-            let drops = self.0.0.lock().unwrap();
-            let patience = Duration::from_secs(10);
-            let waited = self
-                .0
-                .1
-                .wait_timeout_while(drops, patience, |drops| *drops < count);
-            *waited.unwrap().0
-        })
+        py.detach(|| self.wait_attached(count))
+    }
+
+    /// As `wait_for`, but keeps the GIL: what needs it meanwhile does not happen.
+    fn wait_attached(&self, count: usize) -> usize {
+        let drops = self.0.0.lock().unwrap();
+        let patience = Duration::from_secs(10);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(drops, patience, |drops| *drops < count);
+        *waited.unwrap().0
     }
 }
 
