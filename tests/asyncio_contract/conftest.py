@@ -37,7 +37,7 @@ class Run(Protocol):
         ...
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_collection_finish() -> None:
     # The checks after each test collect garbage; keep what is imported out of that.
     gc.collect()
     gc.freeze()
