@@ -2,13 +2,19 @@
 
 import asyncio
 import contextvars
+import functools
 import gc
 import math
+import socket
 import sys
+import warnings
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from .conftest import Log, LoopFactory
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -274,3 +280,120 @@ def test_closing_the_loop_releases_what_is_pending(loop: Loop) -> None:
     loop.close()
     gc.collect()
     assert [reference() for reference in references] == [None, None]
+
+
+class Owner:
+    """Keeps a handle that refers back to it."""
+
+    handle: Any
+
+
+def kept_and_queued(loop: Any, owner: Owner) -> None:
+    owner.handle = loop.call_soon(lambda: owner)
+
+
+def kept_and_cancelled(loop: Any, owner: Owner) -> None:
+    # The context refers to the owner, and a cancelled handle keeps its context.
+    OWNER.set(owner)
+    owner.handle = loop.call_soon(print)
+    owner.handle.cancel()
+
+
+def kept_and_cancelled_by_itself(loop: Any, owner: Owner) -> None:
+    OWNER.set(owner)
+    owner.handle = loop.call_soon(lambda: owner.handle.cancel())
+
+
+def kept_by_the_exception_handler(loop: Any, owner: Owner) -> None:
+    def keep(_loop: object, report: dict[str, Any]) -> None:
+        handle = report["handle"]
+        handle._context[OWNER].handle = handle
+
+    OWNER.set(owner)
+    loop.set_exception_handler(keep)
+    loop.call_soon(lambda: 1 / 0)
+
+
+OWNER: contextvars.ContextVar[Owner] = contextvars.ContextVar("OWNER")
+KEPT = [
+    kept_and_queued,
+    kept_and_cancelled,
+    kept_and_cancelled_by_itself,
+    kept_by_the_exception_handler,
+]
+
+
+@pytest.mark.parametrize("ending", ["run", "close", "both"])
+@pytest.mark.parametrize("keep", KEPT)
+def test_a_handle_in_a_cycle_is_collected(
+    loop: asyncio.AbstractEventLoop, keep: Callable[[Any, Owner], None], ending: str
+) -> None:
+    def make() -> weakref.ref[Owner]:
+        owner = Owner()
+        keep(loop, owner)
+        return weakref.ref(owner)
+
+    if keep is kept_by_the_exception_handler and ending == "close":
+        pytest.skip("the callback has to run")
+    # From outside the loop, and from a callback.
+    owners = [contextvars.copy_context().run(make)]
+    if ending != "close":
+        loop.call_soon(lambda: owners.append(make()), context=contextvars.copy_context())
+        run_turns(loop, 3)
+    if ending != "run":
+        loop.close()
+    gc.collect()
+    assert [owner() for owner in owners] == [None] * len(owners)
+
+
+def test_a_loop_that_a_kept_handle_refers_to_is_collected(loop_factory: LoopFactory) -> None:
+    def make() -> weakref.ref[Owner]:
+        owner: Any = Owner()
+        owner.loop = loop_factory()
+        owner.handle = owner.loop.call_soon(lambda: owner)
+        return weakref.ref(owner)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the loop is not closed
+        watched = make()
+        gc.collect()
+    assert watched() is None
+
+
+def test_a_long_chain_of_handles_dies_without_deep_recursion(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    handle = None
+    for _ in range(200_000):
+        handle = loop.call_soon(print, handle)
+    timer = None
+    for _ in range(200_000):
+        timer = loop.call_later(3600, print, timer)
+    last = weakref.ref(handle), weakref.ref(timer)
+    del handle, timer
+    loop.close()
+    gc.collect()
+    assert (last[0](), last[1]()) == (None, None)
+
+
+def test_a_callback_lives_while_it_runs(loop: Any, asyncio_log: Log) -> None:
+    # A reader that runs a tick itself is ready again in it, and refused: its context is entered.
+    left, right = socket.socketpair()
+    alive: list[bool] = []
+
+    def read() -> None:
+        loop._run_once()
+        loop.remove_reader(left)
+        gc.collect()
+        alive.append(watched() is not None)
+        loop.stop()
+
+    callback = functools.partial(read)
+    watched = weakref.ref(callback)
+    with left, right:
+        loop.add_reader(left, callback)
+        del callback
+        right.send(b"x")
+        loop.run_forever()
+    assert asyncio_log.messages  # the refusal
+    assert alive == [True]

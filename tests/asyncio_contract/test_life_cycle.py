@@ -120,3 +120,31 @@ loop.close()
 """
     done = run_program(loop_kind, program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("ending", ["loop.close()", "del loop; gc.collect()"])
+def test_a_forked_childs_end_of_the_loop_leaves_the_parents_alone(
+    loop_kind: str, ending: str
+) -> None:
+    if loop_kind == "stdlib" and ending == "loop.close()":
+        pytest.skip("the stdlib loop shares its self-pipe's registration with the child")
+    program = f"""
+import gc, os, socket
+loop = Loop()
+loop.itself = loop
+left, right = socket.socketpair()
+loop.add_reader(left, lambda: print("read", left.recv(9)))
+loop.call_soon(loop.stop)
+loop.run_forever()
+pid = os.fork()
+if pid == 0:
+    {ending}
+    os._exit(0)
+os.waitpid(pid, 0)
+right.send(b"x")
+loop.call_later(0.05, loop.stop)
+loop.run_forever()
+loop.close()
+"""
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "read b'x'\n", "")

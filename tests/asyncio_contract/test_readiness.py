@@ -5,11 +5,13 @@ import contextvars
 import os
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from .conftest import stdlib_fault
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -475,3 +477,29 @@ def test_a_number_that_is_no_descriptor_is_refused_at_once(
         loop.add_reader(fd, print)
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kib < 100_000
+
+
+def test_a_descriptor_closed_too_early_and_duplicated_does_not_spin(
+    loop: asyncio.AbstractEventLoop, loop_kind: str
+) -> None:
+    stdlib_fault(loop_kind, "polls without end")
+    left, right = socket.socketpair()
+    other, far = socket.socketpair()
+    with left, right, other, far:
+        fd = os.dup(left.fileno())
+        loop.add_reader(fd, lambda: None)
+        duplicate = os.dup(fd)  # keeps what is closed next in epoll's set, under the number fd
+        os.close(fd)
+        loop.remove_reader(fd)
+        right.send(b"x")
+
+        read: list[bytes] = []
+        loop.add_reader(other, lambda: read.append(other.recv(9)))
+        loop.call_later(0.2, far.send, b"later")
+        loop.call_later(0.4, loop.stop)
+        before = time.process_time()
+        loop.run_forever()
+        assert time.process_time() - before < 0.2
+        assert read == [b"later"]
+        loop.remove_reader(other)
+        os.close(duplicate)

@@ -1,12 +1,14 @@
 //! What other threads see of a loop: its inbox and its wakeup. This is `rsl_loop`.
 
+use std::io;
+use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::{Py, PyAny, Python, ffi};
 use rsloop_abi::Job;
-use rsloop_reactor::Wakeup;
+use rsloop_reactor::{Interest, Poller, Token, Wakeup};
 
 use super::inbox::{Closed, Inbox};
 use crate::py::gil_cell::GilCell;
@@ -118,6 +120,15 @@ impl Shared {
             if let Some(wakeup) = &*wakeup {
                 wakeup.ring();
             }
+        }
+    }
+
+    /// Lets the wakeup end the waits of `poller`.
+    pub(crate) fn watch_wakeup(&self, poller: &Poller) -> io::Result<()> {
+        let wakeup = self.wakeup.read().unwrap_or_else(PoisonError::into_inner);
+        match &*wakeup {
+            Some(wakeup) => poller.add(wakeup.as_raw_fd(), Token::WAKEUP, Interest::READABLE),
+            None => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@ use rsloop_sched::{Deadline, Poll};
 use super::LoopBase;
 use super::state::Ready;
 use crate::clock;
+use crate::py::handle::Handle;
 use crate::transports::{run_readable, run_writable};
 
 /// What lives as long as one run of the loop.
@@ -19,7 +20,13 @@ struct Run {
     events: Events,
     /// Whether signals have been made to end a wait.
     guarded: bool,
+    /// How many polls in a row have reported a registration that is over.
+    strays: u32,
 }
+
+/// This many polls with a stray event make a new poller. One is normal: a signal handler may take a
+/// reader away between the wait and the dispatch.
+const MOST_STRAYS: u32 = 3;
 
 impl LoopBase {
     /// Runs ticks until `stop()` is called, or a callback raises what no loop survives.
@@ -28,27 +35,45 @@ impl LoopBase {
     /// began; what that queues waits for the next tick.
     pub(super) fn run_until_stopped(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut run = self.begin_run(slf.py());
-        loop {
-            self.tick(slf, &mut run)?;
-            if self.stopping.get() {
-                return Ok(());
+        let result = loop {
+            let result = self.tick(slf, &mut run);
+            if result.is_err() || self.stopping.get() {
+                break result;
             }
-        }
+        };
+        self.end_run(slf.py());
+        result
     }
 
     /// Runs one tick, as a run of its own.
     pub(super) fn run_once(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut run = self.begin_run(slf.py());
-        self.tick(slf, &mut run)
+        let result = self.tick(slf, &mut run);
+        self.end_run(slf.py());
+        result
     }
 
     fn begin_run(&self, py: Python<'_>) -> Run {
         self.shared.enter_thread();
         self.policy.with(py, |policy| policy.restart());
+        self.ticking.set(true);
         Run {
             events: Events::new(),
             guarded: false,
+            strays: 0,
         }
+    }
+
+    /// Shows what is left in the queue to the garbage collector: the loop may be garbage from now on.
+    fn end_run(&self, py: Python<'_>) {
+        self.ticking.set(false);
+        self.ready.with(py, |ready| {
+            for entry in ready.iter() {
+                if let Ready::Handle(handle) = entry {
+                    handle.track(py);
+                }
+            }
+        });
     }
 
     #[inline]
@@ -61,7 +86,7 @@ impl LoopBase {
         });
         match poll {
             Poll::Skip => {}
-            Poll::Now => self.poll(py, &mut run.events, Some(Duration::ZERO))?,
+            Poll::Now => self.poll(py, run, Some(Duration::ZERO))?,
             Poll::Park(deadline) => self.park(slf, run, deadline)?,
         }
         self.shared.run_jobs(py);
@@ -103,18 +128,19 @@ impl LoopBase {
         } else {
             Some(Duration::ZERO)
         };
-        let result = self.poll(py, &mut run.events, timeout);
+        let result = self.poll(py, run, timeout);
         self.shared.wake_up();
         result
     }
 
-    fn poll(&self, py: Python<'_>, events: &mut Events, timeout: Option<Duration>) -> PyResult<()> {
+    fn poll(&self, py: Python<'_>, run: &mut Run, timeout: Option<Duration>) -> PyResult<()> {
         let poller = self
             .io
             .with(py, |io| io.as_ref().map(|io| io.poller.clone()));
         let Some(poller) = poller else {
             return self.check_closed();
         };
+        let events = &mut run.events;
         let result = if timeout == Some(Duration::ZERO) {
             poller.wait(events, timeout)
         } else {
@@ -128,12 +154,18 @@ impl LoopBase {
             Err(error) => return Err(error.into()),
             Ok(()) => {}
         }
+        let mut stray = false;
         for (token, readiness) in events.iter() {
             if token == Token::WAKEUP {
                 self.shared.drain_wakeup();
             } else {
-                self.dispatch(py, token, readiness);
+                stray |= !self.dispatch(py, token, readiness);
             }
+        }
+        run.strays = if stray { run.strays + 1 } else { 0 };
+        if run.strays == MOST_STRAYS {
+            run.strays = 0;
+            self.renew_poller(py);
         }
         Ok(())
     }
@@ -145,11 +177,10 @@ impl LoopBase {
             Ready::Handle(handle) => {
                 let running = handle.get(py);
                 if running.is_cancelled() {
+                    running.track_if_kept(); // its context may refer to it
                     return Ok(());
                 }
-                running
-                    .run()
-                    .or_else(|error| report(slf, handle.as_object().bind(py), error))
+                running.run().or_else(|error| report(slf, &handle, error))
             }
             Ready::Readable(transport) => {
                 let transport = transport.bind(py);
@@ -192,14 +223,15 @@ impl LoopBase {
 
 /// Passes the exception of a callback to the loop's exception handler.
 #[cold]
-fn report(slf: &Bound<'_, PyAny>, handle: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+fn report(slf: &Bound<'_, PyAny>, handle: &Handle, error: PyErr) -> PyResult<()> {
     let py = slf.py();
     if is_fatal_to_loop(py, &error) {
         return Err(error);
     }
+    handle.track(py); // the exception handler may keep it
     slf.call_method1(
         intern!(py, "_callback_failed"),
-        (handle, error.into_value(py)),
+        (handle.as_object(), error.into_value(py)),
     )
     .map(drop)
 }

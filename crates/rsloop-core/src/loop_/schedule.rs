@@ -118,6 +118,9 @@ impl LoopBase {
             arguments: args.tail(1),
         };
         let handle = Handle::new(py, &call, context)?;
+        if !self.ticking.get() {
+            handle.track(py);
+        }
         self.ready
             .with(py, |ready| ready.push(Ready::Handle(handle.clone_ref(py))));
         Ok(handle.into_object())

@@ -15,7 +15,7 @@ use crate::bridge_abi::{CloseKind, Shared};
 use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
-use crate::py::handle::{self, Handle};
+use crate::py::handle::Handle;
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -33,6 +33,8 @@ pub(crate) struct LoopBase {
     read_buffer: GilCell<Vec<u8>>,
     pub(super) policy: GilCell<TickPolicy>,
     pub(super) shared: Arc<Shared>,
+    /// Whether a tick is on some thread's stack.
+    pub(super) ticking: Flag,
     pub(super) stopping: Flag,
     pub(super) closed: Flag,
     pub(super) debug: Flag,
@@ -123,6 +125,7 @@ impl LoopBase {
             read_buffer: GilCell::new(Vec::new()),
             policy: GilCell::new(TickPolicy::new(clock::POLL_BUDGET_TICKS)),
             shared: Arc::new(Shared::new(wakeup)),
+            ticking: Flag::new(false),
             stopping: Flag::new(false),
             closed: Flag::new(false),
             debug: Flag::new(false),
@@ -178,13 +181,8 @@ impl LoopBase {
         }
         drop((ready, timers));
         self.shared.close(py, CloseKind::Closed);
-        if let Some(Io {
-            poller,
-            mut registry,
-        }) = io
-        {
-            drop(registry.drain(&poller));
-        }
+        // Nothing is withdrawn: the poller goes as a whole, unless a parent process still uses it.
+        drop(io);
     }
 
     /// Shows the garbage collector what the loop refers to.
@@ -193,7 +191,7 @@ impl LoopBase {
         self.ready
             .try_with(|ready| {
                 ready.iter().try_for_each(|entry| match entry {
-                    Ready::Handle(handle) => handle::traverse_queued(handle, visit),
+                    Ready::Handle(handle) => visit.call(handle.as_object()),
                     Ready::Foreign(object) | Ready::Readable(object) | Ready::Writable(object) => {
                         visit.call(object)
                     }
@@ -232,12 +230,9 @@ impl LoopBase {
             .ready
             .try_with_mut(|ready| ready.drain().collect::<Vec<_>>());
         let timers = self.timers.try_with_mut(TimerHeap::drain);
-        let sources = self.io.try_with_mut(|io| {
-            io.as_mut()
-                .map(|Io { poller, registry }| registry.drain(poller))
-        });
+        let io = self.io.try_with_mut(Option::take);
         let factory = self.task_factory.try_with_mut(Option::take);
-        drop((ready, timers, sources, factory));
+        drop((ready, timers, io, factory));
     }
 }
 

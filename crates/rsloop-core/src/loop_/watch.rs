@@ -5,12 +5,13 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
-use rsloop_reactor::{Interest, Readiness, Token};
+use rsloop_reactor::{Interest, Poller, Readiness, Token};
 
 use super::LoopBase;
 use super::state::{Io, Ready, Source};
@@ -214,8 +215,28 @@ impl LoopBase {
             .map_err(|error| os_error(py, error))
     }
 
-    /// Queues what waits for an event, the reader before the writer.
-    pub(super) fn dispatch(&self, py: Python<'_>, token: Token, readiness: Readiness) {
+    /// Makes a new poller, because the old one reports again and again what is no longer watched.
+    ///
+    /// That is a descriptor which was closed before it was removed, and of which a duplicate lives.
+    /// What was closed like that and not removed at all is found out here, and waits for nothing.
+    #[cold]
+    pub(super) fn renew_poller(&self, py: Python<'_>) {
+        // Without a descriptor for it the old one stays, and the next polls try again.
+        let Ok(poller) = Poller::new() else { return };
+        if self.shared.watch_wakeup(&poller).is_err() {
+            return;
+        }
+        let replaced = self.io.with(py, |io| {
+            let io = io.as_mut()?;
+            let _closed = io.registry.rewatch(&poller);
+            Some(std::mem::replace(&mut io.poller, Arc::new(poller)))
+        });
+        drop(replaced);
+    }
+
+    /// Queues what waits for an event, the reader before the writer; `false` when nothing is
+    /// registered for it.
+    pub(super) fn dispatch(&self, py: Python<'_>, token: Token, readiness: Readiness) -> bool {
         let queued = self.io.with(py, |io| {
             let io = io.as_ref()?;
             let (fd, interest) = io.registry.resolve(token)?;
@@ -238,13 +259,14 @@ impl LoopBase {
             })
         });
         let Some((reader, writer)) = queued else {
-            return;
+            return false;
         };
         self.ready.with(py, |ready| {
             for entry in [reader, writer].into_iter().flatten() {
                 ready.push(entry);
             }
         });
+        true
     }
 }
 
@@ -273,8 +295,7 @@ impl Io {
         };
         if self.registry.get(fd).is_none() {
             let source = Source::of_handle(interest, Some(handle));
-            self.registry.insert(&self.poller, fd, interest, source)?;
-            return Ok(stale);
+            return self.replace(fd, interest, source, stale);
         }
         let wanted = self.registry.interest(fd) | interest;
         if wanted == self.registry.interest(fd) {
@@ -306,9 +327,28 @@ impl Io {
             }
         }
         let stale = self.registry.remove(&self.poller, fd);
-        self.registry
-            .insert(&self.poller, fd, interest, Source::Stream(transport))?;
-        Ok(stale)
+        self.replace(fd, interest, Source::Stream(transport), stale)
+    }
+
+    /// Inserts `source` where `stale` was, which goes back to the caller, or into the table again.
+    fn replace(
+        &mut self,
+        fd: RawFd,
+        interest: Interest,
+        source: Source,
+        stale: Option<Source>,
+    ) -> io::Result<Option<Source>> {
+        let inserted = self.registry.insert(&self.poller, fd, interest, source);
+        match (inserted, stale) {
+            (Ok(()), stale) => Ok(stale),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(stale)) => {
+                // Dropped here, it could run Python code while the table is in use.
+                self.registry
+                    .insert(&self.poller, fd, Interest::NONE, stale)?;
+                Err(error)
+            }
+        }
     }
 
     /// Takes the reader or writer of `fd` away, and stops watching for it.

@@ -3,10 +3,10 @@
 //! A loop makes a handle for every callback, so what a handle costs is what the loop costs:
 //! - freed handles wait in a list for the next one;
 //! - up to two arguments lie in the handle, so that no tuple is made for them;
-//! - a handle that is only in the ready queue is not tracked by the garbage collector. It starts
-//!   to be tracked when it outlives its run because somebody kept it, which is how
-//!   `self.handle = loop.call_soon(self.method)` becomes a cycle that can be collected. Until
-//!   then the loop traverses it on the handle's behalf.
+//! - a handle in the ready queue of a loop that runs is not tracked by the garbage collector:
+//!   what runs is no garbage. It starts to be tracked when somebody has kept it and it leaves the
+//!   queue, or when the run ends before that; so `self.handle = loop.call_soon(self.method)`
+//!   becomes a cycle that can be collected.
 //!
 //! | state | allowed with | meaning |
 //! | --- | --- | --- |
@@ -17,7 +17,6 @@
 
 use std::ffi::c_int;
 
-use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyTuple;
 use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
@@ -234,18 +233,32 @@ impl<'a, 'py> HandleRef<'a, 'py> {
             if (*object).callback.is_null() {
                 return Ok(()); // cleared by the garbage collector
             }
+            // A reader's callback that runs a tick itself is found ready again in it. That run is
+            // refused, since the context is entered, and must not end the outer one's state.
+            let nested = *self.state() & RUNNING != 0;
             *self.state() |= RUNNING;
             let context = Borrowed::from_ptr(py, (*object).context);
             let result = context::run_in(context, || self.call());
-            *self.state() &= !RUNNING;
-            if self.is_cancelled() {
-                clear_call(object);
-            } else if ffi::Py_REFCNT(object.cast()) > 1
-                && ffi::PyObject_GC_IsTracked(object.cast()) == 0
-            {
-                ffi::PyObject_GC_Track(object.cast());
+            if !nested {
+                *self.state() &= !RUNNING;
+                if self.is_cancelled() {
+                    clear_call(object);
+                }
+                self.track_if_kept();
             }
             result
+        }
+    }
+
+    /// Shows the handle to the garbage collector if there are other references than the caller's.
+    #[inline]
+    pub(crate) fn track_if_kept(self) {
+        // SAFETY: attached; the handle is whole.
+        unsafe {
+            let object = self.object.cast();
+            if ffi::Py_REFCNT(object) > 1 && ffi::PyObject_GC_IsTracked(object) == 0 {
+                ffi::PyObject_GC_Track(object.cast());
+            }
         }
     }
 
@@ -290,16 +303,17 @@ impl<'a, 'py> HandleRef<'a, 'py> {
         *state |= CANCELLED;
         let scheduled = *state & SCHEDULED != 0;
         let running = *state & RUNNING != 0;
-        // SAFETY: `SCHEDULED` is only set on timers, whose loop pointer then owns a reference.
+        // SAFETY: `SCHEDULED` is only set on timers, whose loop pointer then owns a reference, or is
+        // NULL in a timer that the garbage collector has cleared.
         let loop_ = scheduled.then(|| unsafe {
             let loop_ = (*self.object.cast::<TimerObject>()).loop_;
-            Bound::from_borrowed_ptr(self.borrowed.py(), loop_)
+            Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), loop_)
         });
         if !running {
             // SAFETY: attached; the handle is not running, so nothing uses the references.
             unsafe { clear_call(self.object) };
         }
-        loop_
+        loop_.flatten()
     }
 
     /// Whether this is a timer in its heap.
@@ -356,28 +370,6 @@ impl<'a, 'py> HandleRef<'a, 'py> {
     pub(super) unsafe fn when(self) -> f64 {
         // SAFETY: the caller's promise.
         unsafe { (*self.object.cast::<TimerObject>()).when }
-    }
-}
-
-/// Visits what a handle that only the ready queue knows refers to.
-///
-/// The collector does not see an untracked handle, so the loop shows it what is behind it. A
-/// handle with other owners is left out: its references are not the loop's alone.
-pub(crate) fn traverse_queued(handle: &Handle, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-    let object = handle.0.as_ptr();
-    // SAFETY: the queue owns the handle, and no reference count changes during a traversal. Each
-    // field is NULL or an owned reference, which is what an optional `Py` is.
-    unsafe {
-        if ffi::PyObject_GC_IsTracked(object) != 0 || ffi::Py_REFCNT(object) != 1 {
-            return visit.call(&handle.0);
-        }
-        let object: *mut HandleObject = object.cast();
-        visit.call(&*(&raw const (*object).callback).cast::<Option<Py<PyAny>>>())?;
-        visit.call(&*(&raw const (*object).context).cast::<Option<Py<PyAny>>>())?;
-        for argument in &(*object).arguments {
-            visit.call(&*(&raw const *argument).cast::<Option<Py<PyAny>>>())?;
-        }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::{
@@ -9,6 +10,7 @@ use pyo3::types::{
 };
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi, intern};
 
+use super::gil_cell::GilCell;
 use super::handle::{HandleRef, clear_call, release, traverse_call};
 use super::handle_memory::{
     FREE_HANDLES, FREE_TIMERS, FreeList, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
@@ -323,18 +325,64 @@ unsafe extern "C" fn dealloc_timer(slf: Object) {
     // SAFETY: as in `dealloc_handle`.
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
-        release(&raw mut (*slf.cast::<TimerObject>()).loop_);
         bury(slf, &FREE_TIMERS);
+    }
+}
+
+/// How deeply handles may die inside one another's death. Without a bound, a long chain of handles,
+/// each an argument of the next, would overflow the stack.
+const MOST_NESTED: u32 = 50;
+
+/// How deeply they do now. It is a sum over the threads, which serves as well.
+static NESTED: AtomicU32 = AtomicU32::new(0);
+
+/// The dead that would have nested too deeply. Whoever is at the bound buries them.
+static POSTPONED: GilCell<Vec<(usize, &'static FreeList)>> = GilCell::new(Vec::new());
+
+/// Changes [`NESTED`] by `step`, and returns what it was.
+#[inline]
+fn nest(step: u32) -> u32 {
+    if cfg!(Py_GIL_DISABLED) {
+        return NESTED.fetch_add(step, Ordering::Relaxed);
+    }
+    let nested = NESTED.load(Ordering::Relaxed);
+    NESTED.store(nested.wrapping_add(step), Ordering::Relaxed);
+    nested
+}
+
+/// Buries a dead handle now or, where deaths are nested deeply, a little later.
+///
+/// # Safety
+/// `slf` is a dead, untracked handle of the class that `free` belongs to; attached.
+unsafe fn bury(slf: Object, free: &'static FreeList) {
+    // SAFETY: the caller's promise, which holds for what is postponed until it is buried.
+    unsafe {
+        let py = Python::assume_attached();
+        let nested = nest(1);
+        if nested >= MOST_NESTED {
+            POSTPONED.with(py, |postponed| postponed.push((slf as usize, free)));
+        } else {
+            bury_now(slf, free);
+        }
+        if nested + 1 == MOST_NESTED {
+            while let Some((slf, free)) = POSTPONED.with(py, Vec::pop) {
+                bury_now(slf as Object, free);
+            }
+        }
+        nest(u32::MAX);
     }
 }
 
 /// Releases everything a dead handle holds, then recycles or frees its memory.
 ///
 /// # Safety
-/// `slf` is a dead, untracked handle of the class that `free` belongs to.
-unsafe fn bury(slf: Object, free: &FreeList) {
+/// As [`bury`].
+unsafe fn bury_now(slf: Object, free: &'static FreeList) {
     // SAFETY: the caller's promise. The class is released last, after its instance.
     unsafe {
+        if ptr::eq(free, &raw const FREE_TIMERS) {
+            release(&raw mut (*slf.cast::<TimerObject>()).loop_);
+        }
         let offset = (*ffi::Py_TYPE(slf)).tp_weaklistoffset;
         if !(*slf.byte_offset(offset).cast::<Object>()).is_null() {
             ffi::PyObject_ClearWeakRefs(slf);
