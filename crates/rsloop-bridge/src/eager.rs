@@ -16,6 +16,10 @@ const SLOW: Duration = Duration::from_micros(100);
 /// So many pending first polls in a row, and the type is not polled eagerly for a while.
 const DISTRUST: u8 = 8;
 
+/// A slow poll counts as so many pending ones: two in a row are enough, while a single one may
+/// only mean that the thread was preempted.
+const SLOW_COUNTS: u8 = DISTRUST / 2;
+
 const SLOTS: usize = 256;
 
 static RECORDS: [AtomicU8; SLOTS] = [const { AtomicU8::new(0) }; SLOTS];
@@ -46,12 +50,11 @@ impl Record {
 
     /// Notes how a first poll went.
     pub(crate) fn note(self, ready: bool, took: Duration) {
-        let record = if took > SLOW {
-            DISTRUST
-        } else if ready {
-            0
-        } else {
-            self.0.load(Ordering::Relaxed).saturating_add(1)
+        let record = self.0.load(Ordering::Relaxed);
+        let record = match (ready, took > SLOW) {
+            (_, true) => record.saturating_add(SLOW_COUNTS).min(DISTRUST),
+            (true, false) => 0,
+            (false, false) => record.saturating_add(1),
         };
         self.0.store(record, Ordering::Relaxed);
     }
@@ -97,10 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_poll_is_enough() {
+    fn two_slow_polls_in_a_row_are_enough() {
         struct Slow([u8; 3]);
         let _ = Slow([0; 3]).0;
         let record = Record::of::<Slow>();
+        for _ in 0..3 {
+            record.note(true, SLOW * 2);
+            assert!(record.allows());
+            record.note(true, FAST);
+        }
+        record.note(true, SLOW * 2);
         record.note(true, SLOW * 2);
         assert!(!record.allows());
     }
