@@ -119,9 +119,10 @@ def test_a_panic_in_the_drop_of_a_cancelled_future_is_reported(
         gate = Gate()
         future = bridge_tests.panic_in_drop(gate, locally)
         assert gate.wait_for_polls(1 if locally else 2)
-        # The worker that polled may not have let go yet, and would drop the future itself.
-        await asyncio.sleep(0.01)
         assert future.cancel()
+        # A worker that has not let go yet drops the future itself, and sends the report.
+        while not reports:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     run(main())
     assert reports == ["the drop's panic"]
@@ -197,7 +198,11 @@ def test_dropping_at_once_never_runs_the_coroutine_and_warns_of_nothing(run: Run
         thread = threading.Thread(target=bridge_tests.start_and_drop, args=(locals_, coroutine))
         thread.start()
         thread.join()
-        await asyncio.sleep(0.01)
+        # What a later thread posts comes after what the first one posted.
+        gate = Gate()
+        future = bridge_tests.spawn_into_py("value", gate)
+        gate.open_elsewhere()
+        await future
         gc.collect()
         return ran
 

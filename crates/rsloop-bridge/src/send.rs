@@ -106,6 +106,19 @@ where
         .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
 }
 
+/// A panic of a cancelled future's drop, on its way to where it can be reported.
+struct DropPanic(PyErr);
+
+impl Deliver for DropPanic {
+    fn deliver(self: Arc<Self>, py: Python<'_>) {
+        self.0.clone_ref(py).write_unraisable(py, None);
+    }
+
+    fn closed(self: Arc<Self>, py: Python<'_>) {
+        self.deliver(py);
+    }
+}
+
 /// A future that the executor polls, until its result is on its way to the loop.
 struct SendTask<F, T> {
     link: Link,
@@ -148,8 +161,9 @@ where
                 poll
             }
             Visit::Evicted(stage) => {
-                // Nobody waits for it any more: a panic is only the panic hook's to report.
-                let _ = error::drop_caught(stage);
+                if let Err(panic) = error::drop_caught(stage) {
+                    self.link.port().post(Arc::new(DropPanic(panic)));
+                }
                 Poll::Ready(())
             }
             Visit::Absent => Poll::Ready(()),
