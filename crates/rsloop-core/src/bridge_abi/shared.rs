@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use pyo3::{Py, PyAny, Python, ffi};
+use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
 use rsloop_abi::Job;
 use rsloop_reactor::{Interest, Poller, Token, Wakeup};
 
@@ -27,9 +28,9 @@ pub(crate) struct Shared {
     born: u32,
     /// What to run when the loop closes, in order; `None` once that has begun.
     close_hooks: GilCell<Option<Vec<JobPointer>>>,
-    /// A borrowed pointer to a weak reference that the Python loop owns; NULL before it is asked
-    /// for, and again once the Python loop is gone. Only read and written while attached.
-    pub(super) weak_reference: AtomicPtr<ffi::PyObject>,
+    /// The weak reference by which the Python loop is found: made when first asked for, and
+    /// taken away with the Python loop, so that what outlives the interpreter holds no object.
+    weak_reference: GilCell<Option<Py<PyAny>>>,
 }
 
 /// A job that `on_close` registered, owned.
@@ -71,7 +72,7 @@ impl Shared {
             thread: AtomicUsize::new(this_thread()),
             born: FORKS.load(Ordering::Relaxed),
             close_hooks: GilCell::new(Some(Vec::new())),
-            weak_reference: AtomicPtr::new(ptr::null_mut()),
+            weak_reference: GilCell::new(None),
         }
     }
 
@@ -90,16 +91,35 @@ impl Shared {
         self.born != FORKS.load(Ordering::Relaxed)
     }
 
-    /// Makes the Python loop findable through `weak`, which it owns.
-    pub(crate) fn know_python(&self, weak: &Py<PyAny>) {
-        self.weak_reference.store(weak.as_ptr(), Ordering::Relaxed);
+    /// Makes the Python loop `slf` findable.
+    pub(crate) fn know_python(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        if self.weak_reference.with(py, |known| known.is_none()) {
+            let weak = PyWeakrefReference::new(slf)?.into_any().unbind();
+            let surplus = self.weak_reference.with(py, |known| match known {
+                Some(_) => Some(weak), // another thread was faster
+                None => known.replace(weak),
+            });
+            drop(surplus);
+        }
+        Ok(())
     }
 
-    /// Ends what [`Shared::know_python`] began, before the weak reference goes.
-    pub(crate) fn forget_python(&self, weak: Option<Py<PyAny>>) {
-        self.weak_reference
-            .store(ptr::null_mut(), Ordering::Relaxed);
-        drop(weak);
+    /// Ends what [`Shared::know_python`] began, when the Python loop goes.
+    pub(crate) fn forget_python(&self, py: Python<'_>) {
+        let weak = self.weak_reference.with(py, Option::take);
+        drop(weak.map(|weak| weak.into_bound(py)));
+    }
+
+    /// The Python loop; `None` when it is gone, or was never made findable.
+    pub(super) fn python<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let weak = self
+            .weak_reference
+            .with(py, |weak| weak.as_ref().map(|weak| weak.bind(py).clone()));
+        match weak {
+            Some(weak) => Ok(Some(weak.call0()?).filter(|object| !object.is_none())),
+            None => Ok(None),
+        }
     }
 
     /// Announces that the loop will wait; `false` when there is work, so that it must not.

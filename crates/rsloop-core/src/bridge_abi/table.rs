@@ -6,11 +6,10 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyAnyMethods;
-use pyo3::{ffi, intern};
 use rsloop_abi::{
     Api, Job, Loop, PyObject, RSL_ABI_MAJOR, RSL_ABI_MINOR, RSL_CLOSED, RSL_ERROR, RSL_FOREIGN,
     RSL_FOUND, RSL_OK, RSL_UNKNOWN, RSL_WRONG_THREAD,
@@ -95,22 +94,12 @@ fn answer(
 }
 
 unsafe extern "C" fn loop_to_py(of: *mut Loop) -> *mut PyObject {
-    // SAFETY: the caller holds a reference.
-    let weak = unsafe { shared(of) }.weak_reference.load(Ordering::Relaxed);
-    if weak.is_null() {
-        return ptr::null_mut();
-    }
-    // SAFETY: attached. The weak reference is the Python loop's, which takes it away from here
-    // before it goes; calling it gives the loop, or `None` once that is gone.
-    unsafe {
-        let object = ffi::PyObject_CallNoArgs(weak);
-        if object.is_null() {
-            ffi::PyErr_Clear();
-        } else if object == ffi::Py_None() {
-            ffi::Py_DECREF(object);
-            return ptr::null_mut();
-        }
-        object.cast()
+    // SAFETY: the caller holds a reference, and is attached.
+    let (shared, py) = unsafe { (shared(of), Python::assume_attached()) };
+    match shared.python(py) {
+        Ok(Some(object)) => object.into_ptr().cast(),
+        // Not to be had is not an error: the call of a weak reference can only run out of memory.
+        Ok(None) | Err(_) => ptr::null_mut(),
     }
 }
 

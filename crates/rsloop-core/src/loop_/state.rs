@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyWeakrefReference;
 use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
@@ -41,8 +40,6 @@ pub(crate) struct LoopBase {
     /// `threading.get_ident()` of the thread that runs the loop, 0 while none does.
     pub(super) thread_id: AtomicU64,
     pub(super) task_factory: GilCell<Option<Py<PyAny>>>,
-    /// The weak reference by which `shared` finds the Python loop; made when first asked for.
-    weak_reference: GilCell<Option<Py<PyAny>>>,
 }
 
 /// What the ready queue holds.
@@ -131,19 +128,14 @@ impl LoopBase {
             debug: Flag::new(false),
             thread_id: AtomicU64::new(0),
             task_factory: GilCell::new(None),
-            weak_reference: GilCell::new(None),
         })
     }
 
     /// The part of `slf` that other threads see, able to find `slf` from then on.
     pub(crate) fn shared_of(slf: &Bound<'_, Self>) -> PyResult<Arc<Shared>> {
-        let (py, this) = (slf.py(), slf.get());
-        if this.weak_reference.with(py, |weak| weak.is_none()) {
-            let weak = PyWeakrefReference::new(slf.as_any())?.into_any().unbind();
-            this.shared.know_python(&weak);
-            this.weak_reference.with(py, |cell| cell.replace(weak));
-        }
-        Ok(this.shared.clone())
+        let shared = &slf.get().shared;
+        shared.know_python(slf.as_any())?;
+        Ok(shared.clone())
     }
 
     /// Runs `receive` on the loop's read buffer, all of it.
@@ -242,8 +234,7 @@ impl Drop for LoopBase {
         // own `__del__` has warned already.
         Python::attach(|py| {
             self.shared.close(py, CloseKind::Deallocated);
-            self.shared
-                .forget_python(self.weak_reference.with(py, Option::take));
+            self.shared.forget_python(py);
         });
     }
 }
