@@ -23,7 +23,10 @@ const READ_BUFFER_BYTES: usize = 256 * 1024;
 ///
 /// No field is borrowed while Python code can run, or while the loop is detached: each access is
 /// one short closure, so that a callback may call any method of its loop.
-#[pyclass(subclass, dict, weakref, frozen, module = "rsloop_core._core")]
+///
+/// `Loop`'s `__dict__` and weak references come with its being a Python class. PyO3's would do
+/// no better, and before PyO3 0.30 hid the `__dict__` from the garbage collector.
+#[pyclass(subclass, frozen, module = "rsloop_core._core")]
 pub(crate) struct LoopBase {
     pub(super) ready: GilCell<ReadyQueue<Ready>>,
     pub(super) timers: GilCell<TimerHeap<Timer>>,
