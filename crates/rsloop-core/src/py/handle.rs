@@ -6,7 +6,12 @@
 //! - a handle in the ready queue of a loop that runs is not tracked by the garbage collector:
 //!   what runs is no garbage. It starts to be tracked when somebody has kept it and it leaves the
 //!   queue, or when the run ends before that; so `self.handle = loop.call_soon(self.method)`
-//!   becomes a cycle that can be collected.
+//!   becomes a cycle that can be collected. Where there is no GIL, tracking costs nothing, and
+//!   every handle is tracked.
+//!
+//! Another thread may look at a handle or cancel it at any time. Without a GIL the flags decide
+//! who releases the references (see [`Flags`]), and whoever reads or empties a field holds the
+//! handle's critical section, save the loop's thread while `RUNNING` keeps the fields in place.
 //!
 //! | state | allowed with | meaning |
 //! | --- | --- | --- |
@@ -17,10 +22,12 @@
 
 use std::ffi::c_int;
 
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::PyTuple;
 use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
 use super::context;
+use super::handle_flags::Flags;
 use super::handle_memory::{HandleClasses, HandleObject, INLINE, TimerObject};
 
 pub(super) const CANCELLED: u8 = 1;
@@ -54,6 +61,9 @@ impl Handle {
         unsafe {
             let object = HandleClasses::get(py).handle.allocate(py)?;
             fill(object.cast(), call, packed, context);
+            if cfg!(Py_GIL_DISABLED) {
+                ffi::PyObject_GC_Track(object.cast());
+            }
             Ok(Self(Bound::from_owned_ptr(py, object).unbind()))
         }
     }
@@ -77,7 +87,7 @@ impl Handle {
             fill(object.cast(), call, packed, context);
             (*object).when = when;
             (*object).loop_ = loop_.clone().into_ptr();
-            (*object).handle.state |= SCHEDULED;
+            (*object).handle.state.insert(SCHEDULED);
             ffi::PyObject_GC_Track(object.cast());
             Ok(Self(Bound::from_owned_ptr(py, object.cast()).unbind()))
         }
@@ -171,10 +181,10 @@ unsafe fn fill(
         (*object).context = context.into_ptr();
         (*object).arguments = [std::ptr::null_mut(); INLINE];
         (*object).count = call.arguments.len() as u32;
-        (*object).state = 0;
+        (*object).state = Flags::new(0);
         if let Some(tuple) = packed {
             (*object).arguments[0] = tuple.into_ptr();
-            (*object).state = PACKED;
+            (*object).state = Flags::new(PACKED);
         } else {
             for (index, &argument) in call.arguments.iter().enumerate() {
                 ffi::Py_INCREF(argument);
@@ -205,10 +215,16 @@ impl<'a, 'py> HandleRef<'a, 'py> {
     }
 
     #[inline]
-    fn state(self) -> &'a mut u8 {
-        // SAFETY: the borrow keeps the handle alive; only attached threads come here, and no
-        // reference to the byte is held across a call.
-        unsafe { &mut (*self.object).state }
+    fn flags(self) -> &'a Flags {
+        // SAFETY: the borrow keeps the handle alive.
+        unsafe { &(*self.object).state }
+    }
+
+    /// Runs `access` while no other thread reads or empties the handle's fields. It must not run
+    /// Python code, which could let others in.
+    #[inline]
+    fn locked<R>(self, access: impl FnOnce(*mut HandleObject) -> R) -> R {
+        with_critical_section(&self.borrowed, || access(self.object))
     }
 
     /// The handle as Python sees it.
@@ -219,7 +235,7 @@ impl<'a, 'py> HandleRef<'a, 'py> {
     /// Whether `cancel()` was called.
     #[inline]
     pub(crate) fn is_cancelled(self) -> bool {
-        *self.state() & CANCELLED != 0
+        self.flags().has(CANCELLED)
     }
 
     /// Calls the callback in its context. The callback's exception is returned.
@@ -230,19 +246,21 @@ impl<'a, 'py> HandleRef<'a, 'py> {
         // releasing the callback, the arguments or the context while they are in use.
         unsafe {
             let object = self.object;
-            if (*object).callback.is_null() {
-                return Ok(()); // cleared by the garbage collector
+            // Of this and `cancel()` in another thread, the second sees the first: either that
+            // leaves the references to the end of this run, or nothing runs.
+            let before = self.flags().insert(RUNNING);
+            if before & (CANCELLED | RUNNING) == CANCELLED || (*object).callback.is_null() {
+                self.flags().remove(RUNNING);
+                return Ok(()); // without `CANCELLED`, cleared by the garbage collector
             }
             // A reader's callback that runs a tick itself is found ready again in it. That run is
             // refused, since the context is entered, and must not end the outer one's state.
-            let nested = *self.state() & RUNNING != 0;
-            *self.state() |= RUNNING;
+            let nested = before & RUNNING != 0;
             let context = Borrowed::from_ptr(py, (*object).context);
             let result = context::run_in(context, || self.call());
             if !nested {
-                *self.state() &= !RUNNING;
-                if self.is_cancelled() {
-                    clear_call(object);
+                if self.flags().remove(RUNNING) & CANCELLED != 0 {
+                    self.clear_call();
                 }
                 self.track_if_kept();
             }
@@ -268,7 +286,7 @@ impl<'a, 'py> HandleRef<'a, 'py> {
         // SAFETY: see `run`. The vector has a free slot in front, as the flag promises.
         unsafe {
             let object = self.object;
-            let result = if *self.state() & PACKED != 0 {
+            let result = if self.flags().has(PACKED) {
                 ffi::PyObject_Call(
                     (*object).callback,
                     (*object).arguments[0],
@@ -296,71 +314,90 @@ impl<'a, 'py> HandleRef<'a, 'py> {
     ///
     /// Returns the loop to tell, when this was a timer in its heap.
     pub(crate) fn cancel(self) -> Option<Bound<'py, PyAny>> {
-        let state = self.state();
-        if *state & CANCELLED != 0 {
+        let before = self.flags().insert(CANCELLED);
+        if before & CANCELLED != 0 {
             return None;
         }
-        *state |= CANCELLED;
-        let scheduled = *state & SCHEDULED != 0;
-        let running = *state & RUNNING != 0;
-        // SAFETY: `SCHEDULED` is only set on timers, whose loop pointer then owns a reference, or is
-        // NULL in a timer that the garbage collector has cleared.
-        let loop_ = scheduled.then(|| unsafe {
-            let loop_ = (*self.object.cast::<TimerObject>()).loop_;
-            Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), loop_)
-        });
-        if !running {
-            // SAFETY: attached; the handle is not running, so nothing uses the references.
-            unsafe { clear_call(self.object) };
+        let loop_ = if before & SCHEDULED != 0 {
+            self.loop_()
+        } else {
+            None
+        };
+        if before & RUNNING == 0 {
+            self.clear_call();
         }
-        loop_.flatten()
+        loop_
+    }
+
+    /// The loop of a timer in its heap; `None` once another thread has taken the timer out, or the
+    /// garbage collector has cleared it.
+    fn loop_(self) -> Option<Bound<'py, PyAny>> {
+        let py = self.borrowed.py();
+        // SAFETY: only called for timers, whose field is NULL or an owned reference.
+        self.locked(|object| unsafe {
+            Bound::from_borrowed_ptr_or_opt(py, (*object.cast::<TimerObject>()).loop_)
+        })
+    }
+
+    /// Releases the callback and its arguments; the context stays, as in asyncio.
+    fn clear_call(self) {
+        // SAFETY: the handle is cancelled and not running, so nothing uses the references.
+        // Released after all fields are empty, so that the code which a release runs finds a
+        // consistent handle.
+        unsafe { release_all(self.locked(|object| take_call(object))) };
     }
 
     /// Whether this is a timer in its heap.
     pub(super) fn is_scheduled(self) -> bool {
-        *self.state() & SCHEDULED != 0
+        self.flags().has(SCHEDULED)
     }
 
     /// Notes that a timer has left the heap.
     pub(crate) fn unschedule(self) {
-        *self.state() &= !SCHEDULED;
+        self.flags().remove(SCHEDULED);
         // SAFETY: only called for timers, by the loop that popped them.
-        unsafe { release(&mut (*self.object.cast::<TimerObject>()).loop_) };
+        unsafe {
+            release_all(
+                [self.locked(|object| take(&raw mut (*object.cast::<TimerObject>()).loop_))],
+            )
+        };
     }
 
     /// The callback, unless cancelled.
     pub(crate) fn callback(self) -> Option<Bound<'py, PyAny>> {
+        let py = self.borrowed.py();
         // SAFETY: NULL or an owned reference.
-        unsafe { Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), (*self.object).callback) }
+        self.locked(|object| unsafe { Bound::from_borrowed_ptr_or_opt(py, (*object).callback) })
     }
 
     /// The context the callback runs in.
     pub(crate) fn context(self) -> Option<Bound<'py, PyAny>> {
+        let py = self.borrowed.py();
         // SAFETY: NULL or an owned reference.
-        unsafe { Bound::from_borrowed_ptr_or_opt(self.borrowed.py(), (*self.object).context) }
+        self.locked(|object| unsafe { Bound::from_borrowed_ptr_or_opt(py, (*object).context) })
     }
 
     /// The arguments as a tuple, unless cancelled.
     pub(crate) fn arguments(self) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let py = self.borrowed.py();
-        // SAFETY: NULL or owned references; `count` of them are set unless packed.
-        unsafe {
-            let object = self.object;
-            if (*object).callback.is_null() {
-                Ok(None)
-            } else if *self.state() & PACKED != 0 {
-                Ok(Some(
-                    Bound::from_borrowed_ptr(py, (*object).arguments[0]).cast_into_unchecked(),
-                ))
-            } else {
-                let (arguments, count) = ((*object).arguments, (*object).count as usize);
-                let borrowed = arguments
-                    .into_iter()
-                    .take(count)
-                    .map(|argument| Borrowed::<PyAny>::from_ptr(py, argument));
-                PyTuple::new(py, borrowed).map(Some)
-            }
+        // SAFETY: NULL or owned references; `count` of them are set unless packed. New references
+        // are taken under the lock, and the tuple, which may run the collector, made after it.
+        let (arguments, count) = self.locked(|object| unsafe {
+            let arguments = (*object).arguments;
+            let owned = arguments.map(|argument| Bound::from_borrowed_ptr_or_opt(py, argument));
+            let cancelled = (*object).callback.is_null();
+            (owned, (!cancelled).then_some((*object).count as usize))
+        });
+        let Some(count) = count else {
+            return Ok(None);
+        };
+        if self.flags().has(PACKED) {
+            let [tuple, _] = arguments;
+            // SAFETY: packed arguments are one tuple.
+            return Ok(tuple.map(|tuple: Bound<'_, PyAny>| unsafe { tuple.cast_into_unchecked() }));
         }
+        let arguments: Vec<_> = arguments.into_iter().flatten().take(count).collect();
+        PyTuple::new(py, arguments).map(Some)
     }
 
     /// When a timer is due, in seconds on its loop's clock.
@@ -397,28 +434,38 @@ pub(super) unsafe fn traverse_call(
     0
 }
 
-/// Releases the callback and its arguments; the context stays, as in asyncio.
+/// Takes the callback and its arguments away, leaving NULL; the context stays, as in asyncio.
 ///
 /// # Safety
-/// Attached, and the callback is not running.
-pub(super) unsafe fn clear_call(object: *mut HandleObject) {
-    // SAFETY: each field is NULL before its reference is released, so that code which a release
-    // runs finds a consistent handle.
+/// Nothing else reads or changes the fields.
+pub(super) unsafe fn take_call(object: *mut HandleObject) -> [*mut ffi::PyObject; 1 + INLINE] {
+    // SAFETY: the caller's promise.
     unsafe {
-        release(&mut (*object).callback);
-        release(&mut (*object).arguments[0]);
-        release(&mut (*object).arguments[1]);
+        [
+            take(&raw mut (*object).callback),
+            take(&raw mut (*object).arguments[0]),
+            take(&raw mut (*object).arguments[1]),
+        ]
     }
 }
 
-/// Releases the reference in `field`, leaving NULL.
+/// Takes the reference in `field` away, leaving NULL.
 ///
 /// # Safety
-/// Attached; `field` is NULL or an owned reference.
-pub(super) unsafe fn release(field: *mut *mut ffi::PyObject) {
-    // SAFETY: the caller's promise; the field is emptied first.
-    unsafe {
-        let reference = std::mem::replace(&mut *field, std::ptr::null_mut());
-        ffi::Py_XDECREF(reference);
+/// Nothing else reads or changes the field.
+pub(super) unsafe fn take(field: *mut *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { std::mem::replace(&mut *field, std::ptr::null_mut()) }
+}
+
+/// Releases references that were taken out of their fields.
+///
+/// # Safety
+/// Attached; each is NULL or an owned reference.
+#[inline]
+pub(super) unsafe fn release_all<const COUNT: usize>(references: [*mut ffi::PyObject; COUNT]) {
+    for reference in references {
+        // SAFETY: the caller's promise.
+        unsafe { ffi::Py_XDECREF(reference) };
     }
 }

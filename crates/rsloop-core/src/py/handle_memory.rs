@@ -8,6 +8,7 @@ use pyo3::types::PyType;
 use pyo3::{Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
 use super::gil_cell::GilCell;
+use super::handle_flags::Flags;
 
 /// How many `__slots__` of `asyncio.TimerHandle` lie before our fields, at most.
 pub(super) const INHERITED_SLOTS: usize = 10;
@@ -27,7 +28,7 @@ pub(super) struct HandleObject {
     pub(super) context: *mut ffi::PyObject,
     pub(super) arguments: [*mut ffi::PyObject; INLINE],
     pub(super) count: u32,
-    pub(super) state: u8,
+    pub(super) state: Flags,
 }
 
 /// A timer handle's memory: a handle first, so that one code serves both.
@@ -91,6 +92,9 @@ impl FreeList {
     /// Memory of a dead instance, or NULL.
     #[inline]
     fn take(&self, py: Python<'_>) -> *mut ffi::PyObject {
+        if cfg!(Py_GIL_DISABLED) {
+            return ptr::null_mut(); // `keep` keeps nothing
+        }
         self.0
             .with(py, |free| free.pop().unwrap_or(0) as *mut ffi::PyObject)
     }

@@ -11,7 +11,7 @@ use pyo3::types::{
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi, intern};
 
 use super::gil_cell::GilCell;
-use super::handle::{HandleRef, clear_call, release, traverse_call};
+use super::handle::{HandleRef, release_all, take, take_call, traverse_call};
 use super::handle_memory::{
     FREE_HANDLES, FREE_TIMERS, FreeList, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
 };
@@ -296,10 +296,12 @@ unsafe extern "C" fn traverse_timer(
 }
 
 unsafe extern "C" fn clear_handle(slf: Object) -> c_int {
-    // SAFETY: the collector calls this, attached, with garbage: nothing runs it any more.
+    // SAFETY: the collector calls this, attached, with garbage: nothing runs it any more, and no
+    // other thread can reach it.
     unsafe {
-        clear_call(slf.cast());
-        release(&raw mut (*slf.cast::<HandleObject>()).context);
+        let object: *mut HandleObject = slf.cast();
+        release_all(take_call(object));
+        release_all([take(&raw mut (*object).context)]);
     }
     0
 }
@@ -308,7 +310,7 @@ unsafe extern "C" fn clear_timer(slf: Object) -> c_int {
     // SAFETY: as in `clear_handle`. The loop is not told: it is garbage as well, or the timer
     // would not be.
     unsafe {
-        release(&raw mut (*slf.cast::<TimerObject>()).loop_);
+        release_all([take(&raw mut (*slf.cast::<TimerObject>()).loop_)]);
         clear_handle(slf)
     }
 }
@@ -381,7 +383,7 @@ unsafe fn bury_now(slf: Object, free: &'static FreeList) {
     // SAFETY: the caller's promise. The class is released last, after its instance.
     unsafe {
         if ptr::eq(free, &raw const FREE_TIMERS) {
-            release(&raw mut (*slf.cast::<TimerObject>()).loop_);
+            release_all([take(&raw mut (*slf.cast::<TimerObject>()).loop_)]);
         }
         let offset = (*ffi::Py_TYPE(slf)).tp_weaklistoffset;
         if !(*slf.byte_offset(offset).cast::<Object>()).is_null() {
