@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from .conftest import Log, Run
 from .connections import listening_socket
 from .recorders import Recorder
+
+# What it depends on has no wheels for some builds of CPython.
+trustme = pytest.importorskip("trustme")
 
 HOST = "server.example"
 
