@@ -503,3 +503,18 @@ def test_a_descriptor_closed_too_early_and_duplicated_does_not_spin(
         assert read == [b"later"]
         loop.remove_reader(other)
         os.close(duplicate)
+
+
+def test_half_of_a_closed_descriptor_cannot_be_removed_but_is_forgotten(loop: Loop) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        fd = os.dup(left.fileno())
+        loop.add_reader(fd, pytest.fail, "a reader of a closed descriptor ran")
+        loop.add_writer(fd, pytest.fail, "a writer of a closed descriptor ran")
+        os.close(fd)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            loop.remove_reader(fd)
+        assert not loop.remove_reader(fd)
+        assert not loop.remove_writer(fd)
+        right.send(b"x")
+        run_turns(loop, 2)

@@ -207,12 +207,11 @@ impl LoopBase {
         fd: RawFd,
         interest: Interest,
     ) -> PyResult<Option<Taken>> {
-        self.io
-            .with(py, |io| match io {
-                Some(io) => io.take(fd, interest),
-                None => Ok(None),
-            })
-            .map_err(|error| os_error(py, error))
+        let taken = self.io.with(py, |io| io.as_mut()?.take(fd, interest));
+        match taken {
+            Some(Taken::Lost { error, .. }) => Err(os_error(py, error)),
+            taken => Ok(taken),
+        }
     }
 
     /// Makes a new poller, because the old one reports again and again what is no longer watched.
@@ -273,7 +272,15 @@ impl LoopBase {
 /// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
 enum Taken {
     Handle(Handle),
-    Stream { _last: Option<Source> },
+    Stream {
+        _last: Option<Source>,
+    },
+    /// Both, because the poller failed.
+    Lost {
+        error: io::Error,
+        _handle: Option<Handle>,
+        _rest: Option<Source>,
+    },
 }
 
 fn cancel(py: Python<'_>, handle: &Handle) {
@@ -352,25 +359,32 @@ impl Io {
     }
 
     /// Takes the reader or writer of `fd` away, and stops watching for it.
-    fn take(&mut self, fd: RawFd, interest: Interest) -> io::Result<Option<Taken>> {
+    fn take(&mut self, fd: RawFd, interest: Interest) -> Option<Taken> {
         let watched = self.registry.interest(fd);
         let left = watched.without(interest);
         let handle = match self.registry.get_mut(fd) {
-            None => return Ok(None),
+            None => return None,
             Some(Source::Stream(_)) => None,
             Some(source) => source.handle(interest).and_then(|slot| slot.take()),
         };
         let last = if left.is_none() {
             self.registry.remove(&self.poller, fd)
+        } else if let Err(error) = self.registry.set_interest(&self.poller, fd, left) {
+            // Closed behind our back. As in asyncio nothing of it is left, and this is said once.
+            let rest = self.registry.remove(&self.poller, fd);
+            return Some(Taken::Lost {
+                error,
+                _handle: handle,
+                _rest: rest,
+            });
         } else {
-            self.registry.set_interest(&self.poller, fd, left)?;
             None
         };
-        Ok(match (handle, last) {
+        match (handle, last) {
             (Some(handle), _) => Some(Taken::Handle(handle)),
             (None, Some(Source::Handles { .. })) => None,
             (None, last) => (left != watched).then_some(Taken::Stream { _last: last }),
-        })
+        }
     }
 }
 
