@@ -20,6 +20,17 @@ PYTHONS = list(dict.fromkeys([HERE, "3.11", "3.12", "3.13", "3.14", "3.15", "3.1
 INSTALLS = [nox.param(kind, id=kind) for kind in ("wheel", "sdist")]
 GROUPS = nox.project.load_toml("pyproject.toml")
 OURS = ("rsloop", "rsloop-core", "rsloop-bridge")
+# One of each minor version that the manifests allow; the lock files hold the last.
+PYO3 = ("0.28.3", "0.29.0", "0.30.1")
+# The cells of Python and PyO3 that cannot be, each with its reason.
+REFUSED = {
+    ("3.13t", "0.29.0"): "PyO3 0.29 no longer supports free-threaded 3.13",
+    ("3.13t", "0.30.1"): "PyO3 0.29 no longer supports free-threaded 3.13",
+    ("3.14t", "0.28.3"): "free-threaded 3.14 is supported from PyO3 0.29 on",
+    ("3.15", "0.28.3"): "CPython 3.15 is supported from PyO3 0.29 on",
+}
+# What depends on packages that have no wheels for free-threaded Pythons; tests skip without them.
+NOT_FREE_THREADED = ("trustme", "uvloop")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -42,7 +53,10 @@ os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 
 def install_groups(session: nox.Session, *groups: str) -> None:
     """Install dependency groups of pyproject.toml: other people's packages, from the index."""
-    session.install(*nox.project.dependency_groups(GROUPS, *groups))
+    requirements = list(nox.project.dependency_groups(GROUPS, *groups))
+    if str(session.python or HERE).endswith("t"):
+        requirements = [each for each in requirements if not each.startswith(NOT_FREE_THREADED)]
+    session.install(*requirements)
 
 
 def build_ours(session: nox.Session, kind: str = "wheel", profile: str = "quick") -> Path:
@@ -132,10 +146,8 @@ def rust(session: nox.Session) -> None:
     cargo(session, "test", "--doc", "--workspace", "--locked")
 
 
-@nox.session(python=PYTHONS)
-@nox.parametrize("install", INSTALLS)
-def tests(session: nox.Session, install: str) -> None:
-    """Run the Python tests against the distributions, installed from wheels or from sdists."""
+def run_tests(session: nox.Session, install: str) -> None:
+    """Run the Python tests of the tree that is the current folder."""
     dist = install_ours(session, install)
     install_groups(session, "test")
     install_extension(session, Path("tests/bridge/extension"))
@@ -143,6 +155,40 @@ def tests(session: nox.Session, install: str) -> None:
     folders = [f"tests/{suite}" for suite in suites if list(Path("tests", suite).glob("test_*.py"))]
     arguments = session.posargs or folders
     session.run("pytest", "-W", "error", *arguments, env={"RSLOOP_DIST": str(dist)})
+
+
+def run_tests_with_pyo3(session: nox.Session, version: str) -> None:
+    """Run the Python tests of a copy of the tree whose lock files hold PyO3 `version`."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), f"pyo3-{version}")
+    with tempfile.TemporaryDirectory() as folder:
+        command = (sys.executable, "tools/pyo3_tree.py", version, folder)
+        copy = str(session.run(*command, silent=True, stderr=None, external=True)).strip()
+        session.env["CARGO_TARGET_DIR"] = str(target)
+        with session.chdir(copy):
+            run_tests(session, "wheel")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("install", INSTALLS)
+def tests(session: nox.Session, install: str) -> None:
+    """Run the Python tests against the distributions, installed from wheels or from sdists."""
+    locked = PYO3[-1]
+    if (session.python, locked) not in REFUSED:
+        run_tests(session, install)
+    elif install == "wheel":
+        works = [each for each in PYO3 if (session.python, each) not in REFUSED]
+        run_tests_with_pyo3(session, works[-1])
+    else:
+        session.skip(f"sdists carry the lock file with PyO3 {locked}: see wheel")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("pyo3", PYO3)
+def pyo3(session: nox.Session, pyo3: str) -> None:
+    """Run the Python tests with each PyO3 that the manifests allow; arguments go to pytest."""
+    if reason := REFUSED.get((str(session.python), pyo3)):
+        session.skip(f"refused: {reason}")
+    run_tests_with_pyo3(session, pyo3)
 
 
 @nox.session
