@@ -232,6 +232,14 @@ impl Shared {
                 }
             }
         }
+        if self.is_forked() {
+            // A thread that rang at the moment of the fork holds the lock here for ever. The
+            // descriptor then goes with the last reference instead.
+            if let Ok(mut wakeup) = self.wakeup.try_write() {
+                *wakeup = None;
+            }
+            return;
+        }
         let mut wakeup = self.wakeup.write().unwrap_or_else(PoisonError::into_inner);
         *wakeup = None;
     }
