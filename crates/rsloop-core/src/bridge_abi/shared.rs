@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     sleeping: AtomicBool,
     /// `None` once closed. A reader may ring; the descriptor is closed by the only writer.
     wakeup: RwLock<Option<Wakeup>>,
-    /// The loop thread's mark, see [`this_thread`].
+    /// The loop thread's number, see [`this_thread`].
     thread: AtomicUsize,
     /// The value of [`FORKS`] when the loop was made.
     born: u32,
@@ -56,10 +56,12 @@ pub(super) fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A number that no other living thread has.
+/// A number that no other thread has or had.
 fn this_thread() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| ptr::from_ref(mark).addr())
+    // Not an address of the thread's own: the next thread may get the same one.
+    static THREADS: AtomicUsize = AtomicUsize::new(1);
+    thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
 }
 
 impl Shared {

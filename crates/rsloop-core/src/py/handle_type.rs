@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::{
@@ -335,21 +334,33 @@ unsafe extern "C" fn dealloc_timer(slf: Object) {
 /// each an argument of the next, would overflow the stack.
 const MOST_NESTED: u32 = 50;
 
-/// How deeply they do now. It is a sum over the threads, which serves as well.
-static NESTED: AtomicU32 = AtomicU32::new(0);
+/// The deaths in progress in one thread.
+struct Deaths {
+    nested: u32,
+    /// The dead that would have nested too deeply. Whoever is at the bound buries them.
+    postponed: Vec<(usize, &'static FreeList)>,
+}
 
-/// The dead that would have nested too deeply. Whoever is at the bound buries them.
-static POSTPONED: GilCell<Vec<(usize, &'static FreeList)>> = GilCell::new(Vec::new());
+impl Deaths {
+    const NONE: Self = Self {
+        nested: 0,
+        postponed: Vec::new(),
+    };
+}
 
-/// Changes [`NESTED`] by `step`, and returns what it was.
+/// Of all threads together, where the GIL lets one at a time run: the sum serves as well, and costs
+/// no look-up of the thread.
+#[cfg(not(Py_GIL_DISABLED))]
+static DEATHS: GilCell<Deaths> = GilCell::new(Deaths::NONE);
+#[cfg(Py_GIL_DISABLED)]
+thread_local!(static DEATHS: GilCell<Deaths> = const { GilCell::new(Deaths::NONE) });
+
 #[inline]
-fn nest(step: u32) -> u32 {
-    if cfg!(Py_GIL_DISABLED) {
-        return NESTED.fetch_add(step, Ordering::Relaxed);
-    }
-    let nested = NESTED.load(Ordering::Relaxed);
-    NESTED.store(nested.wrapping_add(step), Ordering::Relaxed);
-    nested
+fn deaths<R>(py: Python<'_>, access: impl FnOnce(&mut Deaths) -> R) -> R {
+    #[cfg(not(Py_GIL_DISABLED))]
+    return DEATHS.with(py, access);
+    #[cfg(Py_GIL_DISABLED)]
+    return DEATHS.with(|deaths| deaths.with(py, access));
 }
 
 /// Buries a dead handle now or, where deaths are nested deeply, a little later.
@@ -360,18 +371,22 @@ unsafe fn bury(slf: Object, free: &'static FreeList) {
     // SAFETY: the caller's promise, which holds for what is postponed until it is buried.
     unsafe {
         let py = Python::assume_attached();
-        let nested = nest(1);
-        if nested >= MOST_NESTED {
-            POSTPONED.with(py, |postponed| postponed.push((slf as usize, free)));
-        } else {
+        let nested = deaths(py, |deaths| {
+            deaths.nested += 1;
+            if deaths.nested > MOST_NESTED {
+                deaths.postponed.push((slf as usize, free));
+            }
+            deaths.nested
+        });
+        if nested <= MOST_NESTED {
             bury_now(slf, free);
         }
-        if nested + 1 == MOST_NESTED {
-            while let Some((slf, free)) = POSTPONED.with(py, Vec::pop) {
+        if nested == MOST_NESTED {
+            while let Some((slf, free)) = deaths(py, |deaths| deaths.postponed.pop()) {
                 bury_now(slf as Object, free);
             }
         }
-        nest(u32::MAX);
+        deaths(py, |deaths| deaths.nested -= 1);
     }
 }
 
