@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import weakref
@@ -173,3 +174,15 @@ def test_a_subclass_may_pass_arguments_on_by_name(loop_factory: LoopFactory) -> 
     loop.run_forever()
     loop.close()
     assert ran == ["soon", "later"]
+
+
+def test_loop_has_no_dict_until_something_is_hung_on_it(loop: Any, loop_kind: str) -> None:
+    if loop_kind == "stdlib":
+        pytest.skip("the stdlib loop keeps its own state there")
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(loop.run_in_executor(None, int))
+    loop.add_signal_handler(signal.SIGUSR1, int)
+    # Methods are found faster without one. A name here belongs into Loop.__slots__.
+    assert vars(loop) == {}
+    loop.colour = "red"
+    assert vars(loop) == {"colour": "red"}

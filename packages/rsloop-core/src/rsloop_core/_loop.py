@@ -15,6 +15,38 @@ class Loop(LoopBase, Running, Streams, Signals, Debug):
     CPython's own. One thread runs it; only call_soon_threadsafe() may be called from others.
     """
 
+    # What asyncio and our own bases set on every loop. With it in slots, the instance has no
+    # __dict__ until somebody hangs something on it, and as long as it has none, the interpreter
+    # finds loop.call_soon and its kin without looking there first. A name that is missing here
+    # costs only that.
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_current_handle",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_guarding",
+        "_internal_fds",
+        "_old_agen_hooks",
+        "_ready",
+        "_replaced_handlers",
+        "_replaced_wakeup_fd",
+        "_scheduled",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_timer_cancelled_count",
+        "_transports",
+        "_unix_server_sockets",
+        "_watcher",
+        "slow_callback_duration",
+    )
+
     def __init__(self) -> None:
         """Make a loop; raises OSError when the process has no descriptor left for it."""
         super().__init__(RegistryView(self))  # type: ignore[call-arg]
