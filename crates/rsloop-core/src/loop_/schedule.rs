@@ -1,8 +1,8 @@
 //! `call_soon` and `call_soon_threadsafe`, and the hooks by which inherited code queues a handle.
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::{ffi, intern};
 
 use super::LoopBase;
 use super::state::Ready;
@@ -138,23 +138,28 @@ impl LoopBase {
 }
 
 /// Refuses what could only fail later, when nobody can tell any more who asked for it.
-#[inline]
+#[inline(always)]
 pub(super) fn check_callable(callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-    // SAFETY: attached, and the object is alive.
-    if unsafe { ffi::PyCallable_Check(callback.as_ptr()) } != 0 {
-        return Ok(());
+    if callback.is_callable() {
+        Ok(())
+    } else {
+        Err(not_callable(callback, method))
     }
-    let coroutines = callback.py().import("asyncio.coroutines")?;
-    if coroutines
-        .call_method1("iscoroutine", (callback,))?
-        .is_truthy()?
-    {
-        return Err(PyTypeError::new_err(format!(
-            "coroutines cannot be used with {method}()"
-        )));
-    }
-    Err(PyTypeError::new_err(format!(
-        "a callable object was expected by {method}(), got {}",
-        callback.repr()?
-    )))
+}
+
+#[cold]
+fn not_callable(callback: &Bound<'_, PyAny>, method: &str) -> PyErr {
+    let py = callback.py();
+    let is_coroutine = py
+        .import("asyncio.coroutines")
+        .and_then(|coroutines| coroutines.call_method1("iscoroutine", (callback,)))
+        .and_then(|answer| answer.is_truthy());
+    let message = match (is_coroutine, callback.repr()) {
+        (Ok(true), _) => format!("coroutines cannot be used with {method}()"),
+        (Ok(false), Ok(repr)) => {
+            format!("a callable object was expected by {method}(), got {repr}")
+        }
+        (Err(error), _) | (_, Err(error)) => return error,
+    };
+    PyTypeError::new_err(message)
 }

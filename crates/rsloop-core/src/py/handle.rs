@@ -148,7 +148,7 @@ fn owned_context<'py>(
 }
 
 /// The tuple for arguments that do not fit into the handle.
-#[inline]
+#[inline(always)]
 fn pack<'py>(
     py: Python<'py>,
     arguments: &[*mut ffi::PyObject],
@@ -167,7 +167,7 @@ fn pack<'py>(
 ///
 /// # Safety
 /// `object` is fresh memory of a handle; the pointers of `call` are alive.
-#[inline]
+#[inline(always)]
 unsafe fn fill(
     object: *mut HandleObject,
     call: &Call<'_>,
