@@ -102,7 +102,7 @@ impl LoopBase {
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let callback = args.leading(0);
-        let context = args.only_keyword(intern!(py, "context"), method)?;
+        let context = args.context(method)?;
         self.check_closed()?;
         check_callable(&callback, method)?;
         // From 3.14 on, handles of this method lock: another thread may cancel them.

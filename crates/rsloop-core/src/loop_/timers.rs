@@ -140,7 +140,7 @@ impl LoopBase {
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let callback = args.leading(1);
-        let context = args.only_keyword(intern!(py, "context"), method)?;
+        let context = args.context(method)?;
         self.check_closed()?;
         check_callable(&callback, method)?;
         if self.debug.get() {

@@ -124,7 +124,7 @@ impl LoopBase {
         self.check_closed()?;
         let fd = descriptor(&args.leading(0))?;
         let callback = args.leading(1);
-        let context = args.only_keyword(intern!(py, "context"), method)?;
+        let context = args.context(method)?;
         let call = Call {
             callback: callback.as_ptr(),
             arguments: args.tail(2),

@@ -9,8 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyString, PyTuple, PyTupleMethods, PyType, PyTypeMethods};
-use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi, intern};
+
+/// The first tuple seen that spells `context` with another string than the interned one. That is
+/// the tuple of CPython's tasks and futures, which schedule most of what runs: comparing its name
+/// as a string would cost each of their calls 350 instructions.
+static FAMILIAR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The arguments of one call, borrowed from the caller's stack.
 #[derive(Clone, Copy)]
@@ -97,38 +103,36 @@ impl<'a, 'py> Args<'a, 'py> {
             })
     }
 
-    /// The one keyword argument `name` that `method` takes, `None` when it is absent or `None`.
+    /// The keyword argument `context`, the only one that `method` takes; `None` when it is absent or
+    /// `None`.
     #[inline(always)]
-    pub(crate) fn only_keyword(
-        &self,
-        name: &Bound<'py, PyString>,
-        method: &str,
-    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
-        if !self.has_keywords() {
-            return Ok(None);
-        }
-        if let [value] = self.keyword_values {
-            // SAFETY: as in `keywords`: there is one name for the one value.
-            let (given, value) = unsafe {
-                let given = ffi::PyTuple_GET_ITEM(self.keyword_names, 0);
-                (given, Borrowed::<PyAny>::from_ptr(self.py, *value))
+    pub(crate) fn context(&self, method: &str) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
+        let [value] = self.keyword_values else {
+            return match self.keyword_values {
+                [] => Ok(None),
+                _ => self.search_context(method),
             };
-            if given == name.as_ptr() {
-                return Ok((!value.is_none()).then_some(value));
-            }
+        };
+        // SAFETY: as in `keywords`: there is one name for the one value, and both are alive.
+        let (given, value) = unsafe {
+            let given = ffi::PyTuple_GET_ITEM(self.keyword_names, 0);
+            (given, Borrowed::<PyAny>::from_ptr(self.py, *value))
+        };
+        let familiar = given == intern!(self.py, "context").as_ptr()
+            || FAMILIAR
+                .get(self.py)
+                .is_some_and(|names| names.as_ptr() == self.keyword_names);
+        if familiar {
+            return Ok((!value.is_none()).then_some(value));
         }
-        self.search_keyword(name, method)
+        self.search_context(method)
     }
 
     #[cold]
-    fn search_keyword(
-        &self,
-        name: &Bound<'py, PyString>,
-        method: &str,
-    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
+    fn search_context(&self, method: &str) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
         let mut found = None;
         for (keyword, value) in self.keywords() {
-            if !keyword.is(name) && !keyword.as_any().eq(name)? {
+            if !keyword.as_any().eq(intern!(self.py, "context"))? {
                 return Err(PyTypeError::new_err(format!(
                     "{method}() got an unexpected keyword argument '{}'",
                     &*keyword
@@ -136,6 +140,9 @@ impl<'a, 'py> Args<'a, 'py> {
             }
             found = (!value.is_none()).then_some(value);
         }
+        // SAFETY: as in `keywords`: a call with keyword arguments has a tuple of their names.
+        let names = unsafe { Borrowed::<PyAny>::from_ptr(self.py, self.keyword_names) };
+        FAMILIAR.get_or_init(self.py, || names.to_owned().unbind());
         Ok(found)
     }
 
