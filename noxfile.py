@@ -244,7 +244,7 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare the loops by CPU time per operation; names of rows may follow `--`."""
+    """Compare the loops by CPU time per operation; options and names of rows may follow `--`."""
     install_ours(session, profile="release")
     install_groups(session, "bench")
     session.run("python", "benches/loop/run.py", *session.posargs)

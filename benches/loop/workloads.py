@@ -22,6 +22,7 @@ class Row:
     title: str
     operations: int
     measure: Callable[[Loop, int], int]
+    only_schedules: bool = False
 
 
 def timed_forever(loop: Loop) -> int:
@@ -73,7 +74,17 @@ def batch(loop: Loop, operations: int) -> int:
 
 
 def call_later(loop: Loop, operations: int) -> int:
-    """Timers set a hundred at a time, due at once."""
+    """Timers of a millisecond, set a hundred at a time."""
+    return timers(loop, operations, 0.001)
+
+
+def call_later_zero(loop: Loop, operations: int) -> int:
+    """Timers set a hundred at a time and due at once, which uvloop takes for `call_soon`."""
+    return timers(loop, operations, 0)
+
+
+def timers(loop: Loop, operations: int, delay: float) -> int:
+    """Timers set a hundred at a time, the last of which sets the next hundred."""
     left = operations // 100
 
     def nothing() -> None:
@@ -83,8 +94,26 @@ def call_later(loop: Loop, operations: int) -> int:
         nonlocal left
         left -= 1
         for _ in range(99):
-            loop.call_later(0, nothing)
-        loop.call_later(0, schedule if left else loop.stop)
+            loop.call_later(delay, nothing)
+        loop.call_later(delay, schedule if left else loop.stop)
+
+    loop.call_soon(schedule)
+    return timed_forever(loop)
+
+
+def cancelled_timers(loop: Loop, operations: int) -> int:
+    """Timers that are cancelled before they are due, as those of timeouts are."""
+    left = operations // 100
+
+    def nothing() -> None:
+        pass
+
+    def schedule() -> None:
+        nonlocal left
+        left -= 1
+        for _ in range(100):
+            loop.call_later(60, nothing).cancel()
+        loop.call_soon(schedule if left else loop.stop)
 
     loop.call_soon(schedule)
     return timed_forever(loop)
@@ -183,12 +212,14 @@ def tcp_echo(loop: Loop, operations: int) -> int:
 
 
 ROWS = {
-    "chain": Row("call_soon chain", 300_000, chain),
-    "batch": Row("call_soon batch of 100", 600_000, batch),
-    "call_later": Row("call_later", 200_000, call_later),
-    "sleep0": Row("sleep(0)", 200_000, sleep_zero),
-    "task": Row("create_task + await", 100_000, create_task),
-    "ping_pong": Row("future ping-pong", 200_000, ping_pong),
-    "run": Row("run_until_complete", 40_000, run_until_complete),
+    "chain": Row("call_soon chain", 300_000, chain, only_schedules=True),
+    "batch": Row("call_soon batch of 100", 600_000, batch, only_schedules=True),
+    "call_later": Row("call_later 1 ms", 200_000, call_later),
+    "call_later_zero": Row("call_later 0", 200_000, call_later_zero),
+    "cancelled": Row("call_later + cancel", 200_000, cancelled_timers),
+    "sleep0": Row("sleep(0)", 200_000, sleep_zero, only_schedules=True),
+    "task": Row("create_task + await", 100_000, create_task, only_schedules=True),
+    "ping_pong": Row("future ping-pong", 200_000, ping_pong, only_schedules=True),
+    "run": Row("run_until_complete", 40_000, run_until_complete, only_schedules=True),
     "tcp": Row("TCP echo 1 KiB x 10", 60_000, tcp_echo),
 }
