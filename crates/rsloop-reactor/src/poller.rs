@@ -79,8 +79,7 @@ impl Poller {
     /// [`io::ErrorKind::Interrupted`] if a signal arrived, so that the caller can run its handler; it is not retried.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timeout.map(|timeout| round_up(timeout, sys::GRANULARITY));
-        events.buffer.make_room();
-        self.selector.wait(&mut events.buffer, timeout)
+        self.selector.wait(events.buffer.room(), timeout)
     }
 }
 

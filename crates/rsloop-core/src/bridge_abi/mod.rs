@@ -7,10 +7,8 @@
 //! | `table` | the functions that extensions call |
 
 mod inbox;
-mod shared;
+pub(crate) mod shared;
 mod table;
-
-pub(crate) use shared::{CloseKind, Shared};
 
 use std::ptr;
 

@@ -10,7 +10,7 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
-use crate::bridge_abi::{CloseKind, Shared};
+use crate::bridge_abi::shared::{CloseKind, Shared};
 use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;

@@ -30,20 +30,15 @@ impl EventBuffer {
         }
     }
 
-    /// Forget the events, and double the room if they filled it.
+    /// Forget the events, and return the room for the kernel to write into, doubled if they filled it.
     #[inline]
-    pub(crate) fn make_room(&mut self) {
+    pub(crate) fn room(&mut self) -> SpareCapacity<'_, RawEvent> {
         let capacity = self.events.capacity();
         let was_full = self.events.len() == capacity;
         self.events.clear();
         if was_full && capacity < LAST_CAPACITY {
             self.events.reserve(capacity * 2);
         }
-    }
-
-    /// The room, for the kernel to write into.
-    #[inline]
-    pub(super) fn room(&mut self) -> SpareCapacity<'_, RawEvent> {
         spare_capacity(&mut self.events)
     }
 

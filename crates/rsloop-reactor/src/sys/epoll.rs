@@ -4,19 +4,19 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustix::buffer::SpareCapacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
 use super::borrow;
-use super::buffer::EventBuffer;
 use crate::{Interest, Readiness, Token};
 
 /// epoll_wait(2) counts in milliseconds. epoll_pwait2(2) counts in nanoseconds, but it needs Linux 5.11, and there are
 /// sandboxes which end a process that calls what they do not know.
 pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 
-pub(super) type RawEvent = epoll::Event;
+pub(crate) type RawEvent = epoll::Event;
 
 #[derive(Debug)]
 pub(crate) struct Selector {
@@ -68,14 +68,14 @@ impl Selector {
 
     pub(crate) fn wait(
         &self,
-        buffer: &mut EventBuffer,
+        room: SpareCapacity<'_, RawEvent>,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as _,
             tv_nsec: timeout.subsec_nanos() as _,
         });
-        epoll::wait(&self.epoll, buffer.room(), timeout.as_ref())?;
+        epoll::wait(&self.epoll, room, timeout.as_ref())?;
         Ok(())
     }
 }

@@ -5,18 +5,18 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustix::buffer::SpareCapacity;
 use rustix::event::kqueue::{Event, EventFilter, EventFlags, kevent_timespec, kqueue};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::time::Timespec;
 
 use super::borrow;
-use super::buffer::EventBuffer;
 use crate::{Interest, Readiness, Token};
 
 /// kevent(2) counts in nanoseconds.
 pub(crate) const GRANULARITY: Duration = Duration::from_nanos(1);
 
-pub(super) type RawEvent = Event;
+pub(crate) type RawEvent = Event;
 
 const NO_WAIT: Timespec = Timespec {
     tv_sec: 0,
@@ -127,15 +127,15 @@ impl Selector {
 
     pub(crate) fn wait(
         &self,
-        buffer: &mut EventBuffer,
+        room: SpareCapacity<'_, RawEvent>,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as _,
             tv_nsec: timeout.subsec_nanos() as _,
         });
-        // SAFETY: as in `change`, with nothing to change; the kernel writes at most the buffer's spare capacity.
-        unsafe { kevent_timespec(&self.kqueue, &[], buffer.room(), timeout.as_ref())? };
+        // SAFETY: as in `change`, with nothing to change; the kernel writes at most the room.
+        unsafe { kevent_timespec(&self.kqueue, &[], room, timeout.as_ref())? };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The system calls. Each operating system's file provides the same names.
 //!
 //! - `Selector`: `new`, `add`, `modify`, `remove`, `wait`, with the contract of [`crate::Poller`].
-//! - `EventBuffer`: what `Selector::wait` fills, and its `iter`.
+//! - `RawEvent` and `decode`: what `Selector::wait` fills its room with.
 //! - `GRANULARITY`: what `Selector::wait` counts timeouts in.
 //! - `Bell`: `new`, `ring`, `drain`, with the contract of [`crate::Wakeup`].
 
