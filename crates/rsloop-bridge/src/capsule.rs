@@ -15,7 +15,7 @@ use pyo3::{ffi, intern};
 use rsloop_abi::{Api, Job, Loop};
 
 use crate::error;
-use crate::port::Port;
+use crate::port::{Bell, Port};
 
 /// A counted reference to the native part of a loop. It may outlive the Python loop.
 pub(crate) struct NativeLoop {
@@ -50,27 +50,10 @@ impl NativeLoop {
         }
     }
 
-    /// Makes the loop drain the port's inbox. From any thread, attached or not.
-    pub(crate) fn ring(&self, port: &Arc<Port>) {
-        self.ring_with(PortJob::new(port, drain_port, drop_port));
-    }
-
-    fn ring_with(&self, job: Box<PortJob>) {
-        let job = Box::into_raw(job).cast::<Job>();
-        // SAFETY: the reference that `self` owns keeps the loop. The job is the head of an
-        // allocation of its own, which nobody else knows.
-        let status = unsafe { (self.table.post)(self.raw.as_ptr(), job) };
-        if status != rsloop_abi::RSL_OK {
-            // The close hook empties the inbox.
-            // SAFETY: a loop that refuses a job leaves it with the caller.
-            unsafe { drop(PortJob::from_raw(job)) };
-        }
-    }
-
     /// Has the port closed together with the loop. Attached, on the loop's thread.
     pub(crate) fn close_with(&self, port: &Arc<Port>) -> PyResult<()> {
         let job = Box::into_raw(PortJob::new(port, close_port, forsake_port)).cast::<Job>();
-        // SAFETY: as in `ring_with`; the caller is attached and runs the loop.
+        // SAFETY: as in `ring`; the caller is attached and runs the loop.
         let status = unsafe { (self.table.on_close)(self.raw.as_ptr(), job) };
         if status == rsloop_abi::RSL_OK {
             return Ok(());
@@ -84,6 +67,22 @@ impl NativeLoop {
             )),
         })
     }
+}
+
+impl Bell for NativeLoop {
+    fn ring(&self, port: &Arc<Port>) {
+        let job = Box::into_raw(PortJob::new(port, drain_port, drop_port)).cast::<Job>();
+        // SAFETY: the reference that `self` owns keeps the loop. The job is the head of an
+        // allocation of its own, which nobody else knows.
+        let status = unsafe { (self.table.post)(self.raw.as_ptr(), job) };
+        if status != rsloop_abi::RSL_OK {
+            // The close hook empties the inbox.
+            // SAFETY: a loop that refuses a job leaves it with the caller.
+            unsafe { drop(PortJob::from_raw(job)) };
+        }
+    }
+
+    fn silence_for_good(&self) {} // a closed loop refuses jobs
 }
 
 impl Clone for NativeLoop {
@@ -141,9 +140,7 @@ unsafe extern "C" fn drain_port(job: *mut Job, _owner: *mut Loop) {
     let job = unsafe { PortJob::from_raw(job) };
     attached(|py| {
         if job.port.drain(py) {
-            if let crate::port::Bell::Native(native) = Arc::clone(&job.port).bell() {
-                native.ring_with(job);
-            }
+            job.port.ring();
         }
     });
 }

@@ -10,6 +10,7 @@ use pyo3::{ffi, intern};
 
 use crate::error;
 use crate::port::Port;
+use crate::ports::port_of;
 
 /// The event loop and the context variables that a piece of work belongs to.
 ///
@@ -27,7 +28,7 @@ impl TaskLocals {
     /// Captures a copy of the current context, for the loop that runs on this thread.
     pub(crate) fn capture(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = event_loop.py();
-        let port = Port::of(event_loop)?;
+        let port = port_of(event_loop)?;
         Ok(Self(Arc::new(Captured {
             objects: Some((event_loop.clone().unbind(), copy_current(py)?)),
             port,

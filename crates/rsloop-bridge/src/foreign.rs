@@ -16,13 +16,16 @@ use crate::port::{Bell, Port};
 use crate::wakeup::Wakeup;
 
 /// How a foreign loop is woken.
-pub(crate) enum ForeignBell {
-    /// A descriptor that the loop watches; None once the loop is closed. Ringers read the lock,
-    /// so that nobody writes to a descriptor that has been closed and given to another.
-    Descriptor(RwLock<Option<Wakeup>>),
+enum ForeignBell {
+    /// A descriptor that the loop watches.
+    Descriptor(Arc<Descriptor>),
     /// The loop, weakly, to be told by `call_soon_threadsafe`.
     Threadsafe(Py<PyWeakrefReference>),
 }
+
+/// None once the loop is closed. Ringers read the lock, so that nobody writes to a descriptor that
+/// has been closed and given to another.
+type Descriptor = RwLock<Option<Wakeup>>;
 
 /// Opens the port of a loop that is not rsloop's.
 pub(crate) fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
@@ -30,9 +33,7 @@ pub(crate) fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
         return Ok(port);
     }
     let weak = PyWeakrefReference::new(event_loop)?.unbind();
-    Ok(Arc::new(Port::new(Bell::Foreign(ForeignBell::Threadsafe(
-        weak,
-    )))))
+    Ok(Arc::new(Port::new(ForeignBell::Threadsafe(weak))))
 }
 
 /// None where the loop cannot watch descriptors.
@@ -41,19 +42,19 @@ fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Po
     let Some(wakeup) = Wakeup::new()? else {
         return Ok(None);
     };
-    let descriptor = wakeup.descriptor();
-    let wakeup = RwLock::new(Some(wakeup));
-    let port = Arc::new(Port::new(Bell::Foreign(ForeignBell::Descriptor(wakeup))));
+    let number = wakeup.descriptor();
+    let watched = Arc::new(RwLock::new(Some(wakeup)));
+    let port = Arc::new(Port::new(ForeignBell::Descriptor(Arc::clone(&watched))));
     let doorbell = Doorbell {
         port: Arc::clone(&port),
         event_loop: event_loop.clone().unbind(),
-        is_reader: true,
+        watched: Some(watched),
     };
     // In an empty context: the reader lives as long as the loop, and must not keep alive what
     // the context of its first user refers to.
     let base = py.import("contextvars")?.call_method0("Context")?;
     let add_reader = event_loop.getattr(intern!(py, "add_reader"));
-    match add_reader.and_then(|add| base.call_method1("run", (add, descriptor, doorbell))) {
+    match add_reader.and_then(|add| base.call_method1("run", (add, number, doorbell))) {
         Ok(_) => Ok(Some(port)),
         Err(error)
             if error.is_instance_of::<PyNotImplementedError>(py)
@@ -65,9 +66,9 @@ fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Po
     }
 }
 
-impl ForeignBell {
-    /// Makes the loop call a [`Doorbell`]. From any thread.
-    pub(crate) fn ring(&self, port: &Arc<Port>) {
+impl Bell for ForeignBell {
+    /// Makes the loop call a [`Doorbell`].
+    fn ring(&self, port: &Arc<Port>) {
         match self {
             Self::Descriptor(wakeup) => {
                 let wakeup = wakeup.read().unwrap_or_else(PoisonError::into_inner);
@@ -89,15 +90,8 @@ impl ForeignBell {
         }
     }
 
-    fn silence(&self) {
-        if let Self::Descriptor(wakeup) = self {
-            let wakeup = wakeup.read().unwrap_or_else(PoisonError::into_inner);
-            wakeup.as_ref().inspect(|wakeup| wakeup.silence());
-        }
-    }
-
-    /// The loop is closed: gives the descriptor back.
-    pub(crate) fn close(&self) {
+    /// Gives the descriptor back.
+    fn silence_for_good(&self) {
         if let Self::Descriptor(wakeup) = self {
             let mut wakeup = wakeup.write().unwrap_or_else(PoisonError::into_inner);
             *wakeup = None;
@@ -111,7 +105,7 @@ fn call_soon_threadsafe(weak: &Bound<'_, PyWeakrefReference>, port: &Arc<Port>) 
     let doorbell = Doorbell {
         port: Arc::clone(port),
         event_loop: event_loop.clone().unbind(),
-        is_reader: false,
+        watched: None,
     };
     event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (doorbell,))?;
     Ok(())
@@ -122,8 +116,8 @@ fn call_soon_threadsafe(weak: &Bound<'_, PyWeakrefReference>, port: &Arc<Port>) 
 struct Doorbell {
     port: Arc<Port>,
     event_loop: Py<PyAny>,
-    /// Whether the loop drops this only when it closes.
-    is_reader: bool,
+    /// What the loop watches to call this; it drops such a reader only when it closes.
+    watched: Option<Arc<Descriptor>>,
 }
 
 #[pymethods]
@@ -131,8 +125,9 @@ impl Doorbell {
     /// Drains the inbox.
     fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        if let Bell::Foreign(bell) = this.port.bell() {
-            bell.silence();
+        if let Some(watched) = &this.watched {
+            let wakeup = watched.read().unwrap_or_else(PoisonError::into_inner);
+            wakeup.as_ref().inspect(|wakeup| wakeup.silence());
         }
         if this.port.drain(slf.py()) {
             // What a drain posts to its own loop needs no system call to be seen.
@@ -153,7 +148,7 @@ impl Doorbell {
 
 impl Drop for Doorbell {
     fn drop(&mut self) {
-        if self.is_reader && !exit::is_exiting() {
+        if self.watched.is_some() && !exit::is_exiting() {
             Python::attach(|py| self.port.close(py));
         }
     }

@@ -42,6 +42,7 @@
 //! | `python_future` | what Rust gets of Python's awaitables |
 //! | `context` | loop and contextvars: `TaskLocals` |
 //! | `port`, `inbox` | the bridge's end of one loop, and the queue it drains |
+//! | `ports` | finding the port of a loop, by way of `capsule` (rsloop) or `foreign` |
 //! | `capsule` | loops of rsloop, through the C table |
 //! | `foreign`, `wakeup` | all other loops, through a watched descriptor |
 //! | `cancel` | how a poll and a cancel on two threads share a future |
@@ -67,6 +68,7 @@ mod fork;
 mod inbox;
 mod local;
 mod port;
+mod ports;
 mod python_future;
 pub mod rust_async;
 mod send;

@@ -1,7 +1,6 @@
 //! The bridge's end of one event loop: the inbox, the bell that makes the loop drain it, and the
 //! list of what is pending, for the day the loop closes.
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, ThreadId};
@@ -9,8 +8,6 @@ use std::thread::{self, ThreadId};
 use pyo3::prelude::*;
 use slab::Slab;
 
-use crate::capsule::NativeLoop;
-use crate::foreign::{self, ForeignBell};
 use crate::inbox::Inbox;
 use crate::{error, exit, fork};
 
@@ -30,12 +27,13 @@ enum Item {
     Release([Py<PyAny>; 2]),
 }
 
-/// How the loop is made to drain its inbox.
-pub(crate) enum Bell {
-    /// A loop of rsloop: a job posted through the capsule.
-    Native(NativeLoop),
-    /// Any other loop.
-    Foreign(ForeignBell),
+/// How a loop is made to drain its inbox.
+pub(crate) trait Bell: Send + Sync {
+    /// Has the loop call [`Port::drain`] soon. From any thread, attached or not.
+    fn ring(&self, port: &Arc<Port>);
+
+    /// The loop is closed, and nobody will ring again.
+    fn silence_for_good(&self);
 }
 
 /// The bridge's end of one event loop.
@@ -44,7 +42,7 @@ pub(crate) enum Bell {
 /// given back by whichever thread drops the last `Arc`.
 pub(crate) struct Port {
     inbox: Inbox<Item>,
-    bell: Bell,
+    bell: Box<dyn Bell>,
     thread: ThreadId,
     generation: u32,
     closed: AtomicBool,
@@ -53,54 +51,11 @@ pub(crate) struct Port {
     pending: Mutex<Slab<Weak<dyn Deliver>>>,
 }
 
-thread_local! {
-    /// The open ports of this thread, by the address of their loop. An address cannot go to
-    /// another loop while the entry is of use: a loop that is freed has closed its port.
-    static PORTS: RefCell<Vec<(usize, Arc<Port>)>> = const { RefCell::new(Vec::new()) };
-}
-
 impl Port {
-    /// The port of the loop that runs on this thread, made with the first call.
-    pub(crate) fn of(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
-        let address = event_loop.as_ptr() as usize;
-        let known = PORTS.with_borrow(|ports| {
-            let mut of_loop = ports.iter().filter(|(known, _)| *known == address);
-            of_loop
-                .find(|(_, port)| port.is_open())
-                .map(|(_, port)| Arc::clone(port))
-        });
-        if let Some(port) = known {
-            return Ok(port);
-        }
-        let port = Self::open(event_loop)?;
-        PORTS.with_borrow_mut(|ports| {
-            ports.retain(|(_, port)| port.is_open());
-            ports.push((address, Arc::clone(&port)));
-        });
-        Ok(port)
-    }
-
-    fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
-        let py = event_loop.py();
-        if exit::is_exiting() {
-            return Err(error::shutting_down());
-        }
-        exit::register(py)?;
-        fork::register(py)?;
-        match NativeLoop::of(event_loop)? {
-            Some(native) => {
-                let port = Arc::new(Self::new(Bell::Native(native.clone())));
-                native.close_with(&port)?;
-                Ok(port)
-            }
-            None => foreign::open(event_loop),
-        }
-    }
-
-    pub(crate) fn new(bell: Bell) -> Self {
+    pub(crate) fn new(bell: impl Bell + 'static) -> Self {
         Self {
             inbox: Inbox::new(),
-            bell,
+            bell: Box::new(bell),
             thread: thread::current().id(),
             generation: fork::generation(),
             closed: AtomicBool::new(false),
@@ -146,10 +101,7 @@ impl Port {
 
     /// Makes the loop drain the inbox.
     pub(crate) fn ring(self: &Arc<Self>) {
-        match &self.bell {
-            Bell::Native(native) => native.ring(self),
-            Bell::Foreign(bell) => bell.ring(self),
-        }
+        self.bell.ring(self);
     }
 
     /// Delivers what is in the inbox now. On the loop's thread. True if the caller must see to
@@ -190,21 +142,13 @@ impl Port {
             std::mem::forget(pending);
             return;
         }
-        if let Bell::Foreign(bell) = &self.bell {
-            bell.close();
-        }
-        // On another thread the entry goes with that thread's next loop.
-        let _ = PORTS.try_with(|ports| ports.borrow_mut().retain(|(_, port)| port.is_open()));
+        self.bell.silence_for_good();
         for (_, pending) in pending {
             if let Some(pending) = pending.upgrade() {
                 pending.closed(py);
             }
         }
         self.inbox.drain(drop);
-    }
-
-    pub(crate) fn bell(&self) -> &Bell {
-        &self.bell
     }
 
     pub(crate) fn is_open(&self) -> bool {
