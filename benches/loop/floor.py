@@ -8,7 +8,6 @@ import asyncio.events
 import importlib.util
 import shlex
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -46,15 +45,11 @@ class Loop(compiled().Base, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def run_forever(self) -> None:
         """Run until `stop()`, the way asyncio marks a loop as running."""
-        hooks = sys.get_asyncgen_hooks()
-        self._thread_id = 1
         asyncio.events._set_running_loop(self)
         try:
             self.run_until_stopped()
         finally:
-            self._thread_id = None
             asyncio.events._set_running_loop(None)
-            sys.set_asyncgen_hooks(*hooks)
 
 
 def new_event_loop() -> Loop:

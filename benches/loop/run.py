@@ -60,7 +60,8 @@ def main() -> None:
     print(f"medians of {options.rounds} rounds, ns of CPU time per operation (ratio to rsloop)")
     print(f"{'':24}" + "".join(f"{loop:>20}" for loop in loops))
     for row in rows:
-        medians = {loop: statistics.median(values) for loop, values in results[row].items() if values}
+        measured = {loop: values for loop, values in results[row].items() if values}
+        medians = {loop: statistics.median(values) for loop, values in measured.items()}
         base = medians.get("rsloop")
         cells = [
             f"{median:11.0f}" + (f" ({median / base:6.2f})" if base else "")

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+import sys
 from typing import Any
 
 import pytest
 
-from .conftest import Log, Run
+from .conftest import Log, Run, stdlib_fault
 from .connections import SIDES, connection
 from .recorders import BufferedRecorder, Recorder, receive_to_end, reset
 
@@ -210,7 +211,10 @@ def test_pausing_and_resuming_may_be_repeated(run: Run, side: str) -> None:
     run(main())
 
 
-def test_paused_in_connection_made(run: Run, side: str) -> None:
+def test_paused_in_connection_made(run: Run, side: str, loop_kind: str) -> None:
+    if sys.version_info < (3, 11, 3):
+        stdlib_fault(loop_kind, "of early 3.11 reads although paused in connection_made")
+
     class Paused(Recorder):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
