@@ -13,7 +13,6 @@ use super::LoopBase;
 use super::state::Ready;
 use crate::clock;
 use crate::py::handle::Handle;
-use crate::transports::{run_readable, run_writable};
 
 /// What lives as long as one run of the loop.
 struct Run {
@@ -182,13 +181,15 @@ impl LoopBase {
                 }
                 running.run().or_else(|error| report(slf, &handle, error))
             }
-            Ready::Readable(transport) => {
+            Ready::Readable(kind, transport) => {
                 let transport = transport.bind(py);
-                run_readable(transport).or_else(|error| report_transport(slf, transport, error))
+                kind.run_readable(transport)
+                    .or_else(|error| report_transport(slf, transport, error))
             }
-            Ready::Writable(transport) => {
+            Ready::Writable(kind, transport) => {
                 let transport = transport.bind(py);
-                run_writable(transport).or_else(|error| report_transport(slf, transport, error))
+                kind.run_writable(transport)
+                    .or_else(|error| report_transport(slf, transport, error))
             }
             // asyncio's handles report their exceptions themselves.
             Ready::Foreign(handle) => {
@@ -206,7 +207,7 @@ impl LoopBase {
         let py = slf.py();
         let handle = match &entry {
             Ready::Handle(handle) => handle.as_object().clone_ref(py),
-            Ready::Foreign(object) | Ready::Readable(object) | Ready::Writable(object) => {
+            Ready::Foreign(object) | Ready::Readable(_, object) | Ready::Writable(_, object) => {
                 object.clone_ref(py)
             }
         };

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::Handle;
+use crate::transports::Kind;
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -51,10 +52,10 @@ pub(super) enum Ready {
     Handle(Handle),
     /// A handle of asyncio's: debug mode and inherited code make them.
     Foreign(Py<PyAny>),
-    /// A stream transport that can be read.
-    Readable(Py<PyAny>),
-    /// A stream transport that can be written.
-    Writable(Py<PyAny>),
+    /// A transport that can be read.
+    Readable(Kind, Py<PyAny>),
+    /// A transport that can be written.
+    Writable(Kind, Py<PyAny>),
 }
 
 /// What the timer heap holds.
@@ -72,8 +73,8 @@ pub(super) enum Source {
         reader: Option<Handle>,
         writer: Option<Handle>,
     },
-    /// A stream transport.
-    Stream(Py<PyAny>),
+    /// A transport with its hot half in Rust.
+    Transport(Kind, Py<PyAny>),
 }
 
 /// The descriptors of an open loop.
@@ -187,9 +188,9 @@ impl LoopBase {
             .try_with(|ready| {
                 ready.iter().try_for_each(|entry| match entry {
                     Ready::Handle(handle) => visit.call(handle.as_object()),
-                    Ready::Foreign(object) | Ready::Readable(object) | Ready::Writable(object) => {
-                        visit.call(object)
-                    }
+                    Ready::Foreign(object)
+                    | Ready::Readable(_, object)
+                    | Ready::Writable(_, object) => visit.call(object),
                 })
             })
             .unwrap_or(Ok(()))?;
@@ -210,7 +211,7 @@ impl LoopBase {
                             visit.call(reader.as_ref().map(Handle::as_object))?;
                             visit.call(writer.as_ref().map(Handle::as_object))
                         }
-                        Source::Stream(transport) => visit.call(transport),
+                        Source::Transport(_, transport) => visit.call(transport),
                     })
             })
             .unwrap_or(Ok(()))?;

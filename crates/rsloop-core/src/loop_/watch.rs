@@ -1,7 +1,7 @@
 //! Readers and writers: what `add_reader` and its kin do with a descriptor.
 //!
 //! These are the hooks below asyncio's public methods, which have checked by then that no
-//! transport uses the descriptor. Its sockets, pipes and datagram transports use them as well.
+//! transport uses the descriptor. Its sockets and pipes use them as well.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -18,6 +18,7 @@ use super::state::{Io, Ready, Source};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};
+use crate::transports::Kind;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -169,9 +170,10 @@ impl LoopBase {
             .unbind())
     }
 
-    /// Watches a stream transport's descriptor for `interest` as well.
-    pub(crate) fn watch_stream(
+    /// Watches a transport's descriptor for `interest` as well.
+    pub(crate) fn watch_transport(
         &self,
+        kind: Kind,
         transport: &Bound<'_, PyAny>,
         fd: RawFd,
         interest: Interest,
@@ -182,7 +184,7 @@ impl LoopBase {
         let replaced = self
             .io
             .with(py, |io| match io {
-                Some(io) => io.add_stream_interest(fd, interest, transport),
+                Some(io) => io.add_transport_interest(fd, interest, kind, transport),
                 None => Ok(None),
             })
             .map_err(|error| os_error(py, error))?;
@@ -190,8 +192,8 @@ impl LoopBase {
         Ok(())
     }
 
-    /// Stops watching a stream transport's descriptor for `interest`.
-    pub(crate) fn unwatch_stream(
+    /// Stops watching a transport's descriptor for `interest`.
+    pub(crate) fn unwatch_transport(
         &self,
         py: Python<'_>,
         fd: RawFd,
@@ -247,14 +249,13 @@ impl LoopBase {
                     let queue = |handle: &Handle| Ready::Handle(handle.clone_ref(py));
                     (reader.map(queue), writer.map(queue))
                 }
-                Source::Stream(transport) => (
-                    ready
-                        .readable
-                        .then(|| Ready::Readable(transport.clone_ref(py))),
-                    ready
-                        .writable
-                        .then(|| Ready::Writable(transport.clone_ref(py))),
-                ),
+                Source::Transport(kind, transport) => {
+                    let transport = |wanted: bool| wanted.then(|| transport.clone_ref(py));
+                    (
+                        transport(ready.readable).map(|object| Ready::Readable(*kind, object)),
+                        transport(ready.writable).map(|object| Ready::Writable(*kind, object)),
+                    )
+                }
             })
         });
         let Some((reader, writer)) = queued else {
@@ -272,7 +273,7 @@ impl LoopBase {
 /// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
 enum Taken {
     Handle(Handle),
-    Stream {
+    Transport {
         _last: Option<Source>,
     },
     /// Both, because the poller failed.
@@ -297,7 +298,7 @@ impl Io {
     ) -> io::Result<Option<Source>> {
         // A transport here was left behind by a descriptor that was closed without it.
         let stale = match self.registry.get(fd) {
-            Some(Source::Stream(_)) => self.registry.remove(&self.poller, fd),
+            Some(Source::Transport(..)) => self.registry.remove(&self.poller, fd),
             _ => None,
         };
         if self.registry.get(fd).is_none() {
@@ -320,21 +321,22 @@ impl Io {
     }
 
     /// Makes `transport` the source of `fd`, watched for `interest` as well.
-    fn add_stream_interest(
+    fn add_transport_interest(
         &mut self,
         fd: RawFd,
         interest: Interest,
+        kind: Kind,
         transport: Py<PyAny>,
     ) -> io::Result<Option<Source>> {
-        if let Some(Source::Stream(known)) = self.registry.get(fd) {
+        if let Some(Source::Transport(_, known)) = self.registry.get(fd) {
             if known.is(&transport) {
                 let wanted = self.registry.interest(fd) | interest;
                 self.registry.set_interest(&self.poller, fd, wanted)?;
-                return Ok(Some(Source::Stream(transport))); // dropped outside of the cell
+                return Ok(Some(Source::Transport(kind, transport))); // dropped outside of the cell
             }
         }
         let stale = self.registry.remove(&self.poller, fd);
-        self.replace(fd, interest, Source::Stream(transport), stale)
+        self.replace(fd, interest, Source::Transport(kind, transport), stale)
     }
 
     /// Inserts `source` where `stale` was, which goes back to the caller, or into the table again.
@@ -364,7 +366,7 @@ impl Io {
         let left = watched.without(interest);
         let handle = match self.registry.get_mut(fd) {
             None => return None,
-            Some(Source::Stream(_)) => None,
+            Some(Source::Transport(..)) => None,
             Some(source) => source.handle(interest).and_then(|slot| slot.take()),
         };
         let last = if left.is_none() {
@@ -383,7 +385,7 @@ impl Io {
         match (handle, last) {
             (Some(handle), _) => Some(Taken::Handle(handle)),
             (None, Some(Source::Handles { .. })) => None,
-            (None, last) => (left != watched).then_some(Taken::Stream { _last: last }),
+            (None, last) => (left != watched).then_some(Taken::Transport { _last: last }),
         }
     }
 }
@@ -410,7 +412,7 @@ impl Source {
             } else {
                 writer
             }),
-            Self::Stream(_) => None,
+            Self::Transport(..) => None,
         }
     }
 }

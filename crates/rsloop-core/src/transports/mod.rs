@@ -16,10 +16,33 @@ mod stream;
 mod write;
 mod write_buffer;
 
-pub(crate) use read::run_readable;
-pub(crate) use write::run_writable;
-
 use pyo3::prelude::*;
+
+/// Which of our classes a transport is an instance of, for the loop to run it without asking.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Stream,
+}
+
+impl Kind {
+    /// Lets `transport`, an instance of this class, take what has come.
+    ///
+    /// The error, if any, is one that ends the loop; others end the connection.
+    #[inline]
+    pub(crate) fn run_readable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self {
+            Self::Stream => read::run_readable(transport),
+        }
+    }
+
+    /// Lets `transport`, an instance of this class, send what waits.
+    #[inline]
+    pub(crate) fn run_writable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self {
+            Self::Stream => write::run_writable(transport),
+        }
+    }
+}
 
 /// Adds the classes to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
+use super::Kind;
 use super::stream::Stream;
 use crate::error::os_error;
 use crate::loop_::{LoopBase, is_fatal_to_loop};
@@ -37,7 +38,9 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResul
         Some((loop_, state.fd, state.read_context.replace(current)))
     });
     if let Some((loop_, fd, _replaced)) = start {
-        loop_.get().watch_stream(slf, fd, Interest::READABLE)?;
+        loop_
+            .get()
+            .watch_transport(Kind::Stream, slf, fd, Interest::READABLE)?;
     }
     Ok(py.None())
 }
@@ -57,7 +60,7 @@ struct Turn {
 ///
 /// # Safety
 /// `transport` is an instance of the transport class.
-pub(crate) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let stream = Stream::of_transport(transport)?;
     let turn = stream.state.with(py, |state| {

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rsloop_reactor::{Interest, socket};
 
+use super::Kind;
 use super::read::fatal;
 use super::stream::{State, Stream};
 use super::write_buffer::Piece;
@@ -137,7 +138,7 @@ fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.
-pub(crate) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let stream = Stream::of_transport(transport)?;
     let context = stream.state.with(py, |state| {
@@ -302,7 +303,9 @@ impl Stream {
             (loop_, state.fd, state.write_context.replace(current))
         });
         match loop_ {
-            Some(loop_) => loop_.get().watch_stream(slf, fd, Interest::WRITABLE),
+            Some(loop_) => loop_
+                .get()
+                .watch_transport(Kind::Stream, slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }
@@ -316,7 +319,7 @@ impl Stream {
             )
         });
         match loop_ {
-            Some(loop_) => loop_.get().unwatch_stream(py, fd, Interest::WRITABLE),
+            Some(loop_) => loop_.get().unwatch_transport(py, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }
