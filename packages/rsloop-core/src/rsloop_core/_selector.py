@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from rsloop_core._loop import Loop
+    from rsloop_core._core import LoopBase
 
 
 class RegistryView(selectors.BaseSelector):
@@ -15,8 +15,8 @@ class RegistryView(selectors.BaseSelector):
     through the loop's own hooks instead, so those methods only say so.
     """
 
-    def __init__(self, loop: "Loop") -> None:
-        self._loop: Loop | None = loop
+    def __init__(self, loop: "LoopBase") -> None:
+        self._loop: LoopBase | None = loop
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
         """Return the key of a watched descriptor; raises KeyError for any other."""

@@ -11,8 +11,6 @@ from rsloop_core._core import Stream, attach_stream_methods, open_stream
 if TYPE_CHECKING:
     import socket
 
-    from rsloop_core._streams import Streams
-
 
 def _in_stream(name: str) -> property:
     """Make a property for a field that inherited code sets and Rust reads."""
@@ -58,7 +56,7 @@ class StreamTransport(selector_events._SelectorSocketTransport):
 
     def __init__(
         self,
-        loop: "Streams",
+        loop: asyncio.SelectorEventLoop,
         sock: "socket.socket",
         protocol: asyncio.BaseProtocol,
         *args: Any,
