@@ -250,6 +250,16 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benches/loop/run.py", *session.posargs)
 
 
+@nox.session(name="bench-bridge")
+def bench_bridge(session: nox.Session) -> None:
+    """Compare the bridge with pyo3-async-runtimes; options and names of rows may follow `--`."""
+    install_ours(session, profile="release")
+    install_groups(session, "bench")
+    for extension in ("ours", "peer"):
+        install_extension(session, Path("benches/bridge", extension))
+    session.run("python", "benches/bridge/compare.py", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/site, and show what the next release would announce."""

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("Cargo.lock", "examples/*/Cargo.lock", "tests/**/Cargo.lock", "fuzz/Cargo.lock")
+LOCKS = (
+    "Cargo.lock",
+    "examples/*/Cargo.lock",
+    "tests/**/Cargo.lock",
+    "benches/**/Cargo.lock",
+    "fuzz/Cargo.lock",
+)
 # What tells the authors of extensions which rsloop-bridge to depend on.
 ADVICE = ("README.md", "docs/extensions.md", "examples/rust/Cargo.toml", "examples/rust/README.md")
 BUMP = ("bump-my-version", "bump", "--allow-dirty", "--no-commit", "--no-tag", "minor")
