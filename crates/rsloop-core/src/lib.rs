@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    py::handle_type::add_to(module)?;
+    py::handle::class::add_to(module)?;
     loop_::add_to(module)?;
     transports::add_to(module)?;
     bridge_abi::add_to(module)

@@ -10,8 +10,5 @@ pub(crate) mod context;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
-mod handle_flags;
-mod handle_memory;
-pub(crate) mod handle_type;
 pub(crate) mod interpreter;
 pub(crate) mod slot;

@@ -7,8 +7,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
-use super::gil_cell::GilCell;
-use super::handle_flags::Flags;
+use super::flags::Flags;
+use crate::py::gil_cell::GilCell;
 
 /// How many `__slots__` of `asyncio.TimerHandle` lie before our fields, at most.
 pub(super) const INHERITED_SLOTS: usize = 10;
@@ -54,7 +54,7 @@ impl HandleClasses {
     pub(super) fn get(py: Python<'_>) -> &'static Self {
         CLASSES
             .get(py)
-            .expect("handle_type::add_to has run, and it calls set")
+            .expect("class::add_to has run, and it calls set")
     }
 
     /// Makes the classes known. A second import finds the first one's.

@@ -2,6 +2,11 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub(super) const CANCELLED: u8 = 1;
+pub(super) const RUNNING: u8 = 2;
+pub(super) const SCHEDULED: u8 = 4;
+pub(super) const PACKED: u8 = 8;
+
 /// Bits that are set and removed one at a time.
 ///
 /// With a GIL only the thread that holds it comes here, so a plain load and store will do, and

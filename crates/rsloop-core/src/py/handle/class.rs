@@ -1,4 +1,4 @@
-//! The classes `Handle` and `TimerHandle`: what Python sees of them, and how they die.
+//! The classes `Handle` and `TimerHandle`: what Python sees of them.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
@@ -9,10 +9,11 @@ use pyo3::types::{
 };
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi, intern};
 
-use super::gil_cell::GilCell;
-use super::handle::{HandleRef, release_all, take, take_call, traverse_call};
-use super::handle_memory::{
-    FREE_HANDLES, FREE_TIMERS, FreeList, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
+use super::borrowed::HandleRef;
+use super::death::bury;
+use super::fields::{empty, release_all, take, traverse_call};
+use super::memory::{
+    FREE_HANDLES, FREE_TIMERS, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
 };
 
 /// Makes the classes and adds them to `module`.
@@ -297,11 +298,7 @@ unsafe extern "C" fn traverse_timer(
 unsafe extern "C" fn clear_handle(slf: Object) -> c_int {
     // SAFETY: the collector calls this, attached, with garbage: nothing runs it any more, and no
     // other thread can reach it.
-    unsafe {
-        let object: *mut HandleObject = slf.cast();
-        release_all(take_call(object));
-        release_all([take(&raw mut (*object).context)]);
-    }
+    unsafe { empty(slf.cast()) };
     0
 }
 
@@ -327,88 +324,5 @@ unsafe extern "C" fn dealloc_timer(slf: Object) {
     unsafe {
         ffi::PyObject_GC_UnTrack(slf.cast());
         bury(slf, &FREE_TIMERS);
-    }
-}
-
-/// How deeply handles may die inside one another's death. Without a bound, a long chain of handles,
-/// each an argument of the next, would overflow the stack.
-const MOST_NESTED: u32 = 50;
-
-/// The deaths in progress in one thread.
-struct Deaths {
-    nested: u32,
-    /// The dead that would have nested too deeply. Whoever is at the bound buries them.
-    postponed: Vec<(usize, &'static FreeList)>,
-}
-
-impl Deaths {
-    const NONE: Self = Self {
-        nested: 0,
-        postponed: Vec::new(),
-    };
-}
-
-/// Of all threads together, where the GIL lets one at a time run: the sum serves as well, and costs
-/// no look-up of the thread.
-#[cfg(not(Py_GIL_DISABLED))]
-static DEATHS: GilCell<Deaths> = GilCell::new(Deaths::NONE);
-#[cfg(Py_GIL_DISABLED)]
-thread_local!(static DEATHS: GilCell<Deaths> = const { GilCell::new(Deaths::NONE) });
-
-#[inline]
-fn deaths<R>(py: Python<'_>, access: impl FnOnce(&mut Deaths) -> R) -> R {
-    #[cfg(not(Py_GIL_DISABLED))]
-    return DEATHS.with(py, access);
-    #[cfg(Py_GIL_DISABLED)]
-    return DEATHS.with(|deaths| deaths.with(py, access));
-}
-
-/// Buries a dead handle now or, where deaths are nested deeply, a little later.
-///
-/// # Safety
-/// `slf` is a dead, untracked handle of the class that `free` belongs to; attached.
-unsafe fn bury(slf: Object, free: &'static FreeList) {
-    // SAFETY: the caller's promise, which holds for what is postponed until it is buried.
-    unsafe {
-        let py = Python::assume_attached();
-        let nested = deaths(py, |deaths| {
-            deaths.nested += 1;
-            if deaths.nested > MOST_NESTED {
-                deaths.postponed.push((slf as usize, free));
-            }
-            deaths.nested
-        });
-        if nested <= MOST_NESTED {
-            bury_now(slf, free);
-        }
-        if nested == MOST_NESTED {
-            while let Some((slf, free)) = deaths(py, |deaths| deaths.postponed.pop()) {
-                bury_now(slf as Object, free);
-            }
-        }
-        deaths(py, |deaths| deaths.nested -= 1);
-    }
-}
-
-/// Releases everything a dead handle holds, then recycles or frees its memory.
-///
-/// # Safety
-/// As [`bury`].
-unsafe fn bury_now(slf: Object, free: &'static FreeList) {
-    // SAFETY: the caller's promise. The class is released last, after its instance.
-    unsafe {
-        if ptr::eq(free, &raw const FREE_TIMERS) {
-            release_all([take(&raw mut (*slf.cast::<TimerObject>()).loop_)]);
-        }
-        let offset = (*ffi::Py_TYPE(slf)).tp_weaklistoffset;
-        if !(*slf.byte_offset(offset).cast::<Object>()).is_null() {
-            ffi::PyObject_ClearWeakRefs(slf);
-        }
-        clear_handle(slf);
-        let class = ffi::Py_TYPE(slf);
-        if !free.keep(Python::assume_attached(), slf) {
-            ffi::PyObject_GC_Del(slf.cast());
-        }
-        ffi::Py_DECREF(class.cast());
     }
 }
