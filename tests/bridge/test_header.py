@@ -1,54 +1,52 @@
 """The C header: it compiles everywhere, refuses broken tables, and completes futures."""
 
 import asyncio
-import importlib.util
 import os
-import shlex
 import struct
 import subprocess
-import sys
 import sysconfig
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rsloop
-import rsloop_bridge
 
-SOURCE = Path(__file__).parent / "header" / "later.c"
-STRICT = ["-Wall", "-Wextra", "-Werror"]
+from .c_extension import STRICT, build, compiler, includes, load
+
 POINTERS = 9
 WHOLE = 16 + POINTERS * struct.calcsize("P")
-
-
-def compiler(variable: str, default: str) -> list[str]:
-    return shlex.split(os.environ.get(variable, default))
-
-
-def includes() -> list[str]:
-    paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
-    # CPython's own headers are not ours to be strict about.
-    python = [argument for path in paths for argument in ("-isystem", path)]
-    # Debian's Python.h includes its pyconfig.h by a path that begins one folder further up.
-    beside = ["-idirafter", str(Path(paths[0]).parent)]
-    return [f"-I{rsloop_bridge.get_include()}", *python, *beside]
 
 
 @pytest.mark.parametrize(
     "command",
     [
         [*compiler("CC", "cc"), "-x", "c", "-std=c99"],
+        [*compiler("CC", "cc"), "-x", "c", "-std=c99", "-DPy_LIMITED_API=0x030B0000"],
+        [*compiler("CC", "cc"), "-x", "c", "-std=gnu11", "-O2"],
         [*compiler("CXX", "c++"), "-x", "c++", "-std=c++17"],
+        [*compiler("CXX", "c++"), "-x", "c++", "-std=c++17", "-O2"],
     ],
-    ids=["C99", "C++17"],
+    ids=["C99", "C99 limited API", "C11 optimised", "C++17", "C++17 optimised"],
 )
 def test_the_header_compiles_strictly(command: list[str]) -> None:
-    program = (
-        '#include "rsloop_bridge.h"\nint used(void) { rsl_api *api = NULL; return api == NULL; }\n'
-    )
+    if any("LIMITED" in each for each in command) and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("free-threaded builds have no limited API")
+    program = """
+        #include "rsloop_bridge.h"
+        #include "rsloop_bridge.h"
+        static PyObject *convert(void *payload) { return (PyObject *)payload; }
+        int used(void);
+        int used(void) {
+            const rsl_api *api = rsl_api_import();
+            rsl_completer *completer = rsl_completer_new(NULL);
+            if (api != NULL && RSL_HAS(api, on_loop_thread) && completer != NULL) {
+                rsl_complete(completer, rsl_completer_future(completer), convert);
+            }
+            return 0;
+        }
+    """
     done = subprocess.run(
-        [*command, *STRICT, *includes(), "-fsyntax-only", "-"],
+        [*command, *STRICT, *includes(), "-c", "-o", os.devnull, "-"],
         input=program,
         capture_output=True,
         text=True,
@@ -59,20 +57,8 @@ def test_the_header_compiles_strictly(command: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Build and import the extension in C."""
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    library = tmp_path_factory.mktemp("header") / f"later{suffix}"
-    shared = (
-        ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
-    )
-    command = [*compiler("CC", "cc"), "-std=c99", *STRICT, "-fPIC", *shared, *includes()]
-    subprocess.run([*command, str(SOURCE), "-o", str(library), "-lpthread"], check=True)
-    spec = importlib.util.spec_from_file_location("later", library)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Build and import the extension in C that knows rsloop only."""
+    return load(build("later", tmp_path_factory.mktemp("later")))
 
 
 def test_a_thread_without_python_completes_futures(later: Any) -> None:

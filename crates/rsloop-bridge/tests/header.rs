@@ -1,4 +1,5 @@
-//! The C header is what `rsloop-abi` says, followed by the inline helpers, byte for byte.
+//! The C header is what `rsloop-abi` says, followed by the inline functions of header/*.h, byte
+//! for byte.
 //!
 //! After a change, `RSLOOP_WRITE_HEADER=1 cargo test -p rsloop-bridge --test header` writes it.
 
@@ -21,8 +22,9 @@ fn generate() -> String {
     let header = plain_links(&String::from_utf8(bytes).unwrap());
     let declarations = header.trim_end().strip_suffix(GUARD_END);
     let declarations = declarations.expect("cbindgen ends with the include guard");
-    let trailer = std::fs::read_to_string(here.join("tests/header/trailer.h")).unwrap();
-    format!("{}\n{trailer}", declarations.trim_end())
+    let [loader, completer] = ["loader.h", "completer.h"]
+        .map(|name| std::fs::read_to_string(here.join("tests/header").join(name)).unwrap());
+    format!("{}\n{loader}{completer}", declarations.trim_end())
 }
 
 /// Turns rustdoc's links, [`name`](place) and [`name`], into the names alone.

@@ -2,29 +2,53 @@
 /* Bytes of the smallest table of major version 1: up to and with its last entry. */
 #define RSL_API_SIZE_MIN (offsetof(rsl_api, on_loop_thread) + sizeof(void (*)(void)))
 
+/* The oldest minor version that the extension can do with. Define it before the header where an
+ * entry is indispensable that a later minor version appended; otherwise ask RSL_HAS.
+ */
+#ifndef RSL_REQUIRED_MINOR
+#define RSL_REQUIRED_MINOR 0
+#endif
+
+/* Tells whether a table is long enough to hold an entry, which an older core may lack. */
+#define RSL_HAS(api, entry) \
+    ((size_t)(api)->size >= offsetof(rsl_api, entry) + sizeof((api)->entry))
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Refuses a table that is missing, too short, of another major version, or has a hole.
+/* Refuses a table that is missing, too short, of another major version, too old for
+ * RSL_REQUIRED_MINOR, or has a hole.
  *
- * Attached. Returns 0, or -1 with an ImportError set that names both versions.
+ * Attached. Returns 0, or -1 with an ImportError set, which names both versions where the table
+ * reaches far enough to have one.
  */
 static inline int
 rsl_api_check(const rsl_api *api)
 {
+    const int required = RSL_REQUIRED_MINOR;
     const unsigned char *entry;
     const unsigned char *end;
     if (api == NULL || api->size < offsetof(rsl_api, loop_from_py)) {
-        PyErr_SetString(PyExc_ImportError, "rsloop_core carries no usable C API");
+        PyErr_Format(PyExc_ImportError,
+                     "rsloop_core carries no usable C API; this extension was built for version "
+                     "%d.%d", (int)RSL_ABI_MAJOR, (int)RSL_ABI_MINOR);
         return -1;
     }
     if (api->major != RSL_ABI_MAJOR || api->size < RSL_API_SIZE_MIN) {
         PyErr_Format(PyExc_ImportError,
-                     "rsloop_core has version %d.%d of its C API, %d bytes long; this extension "
+                     "rsloop_core has version %d.%d of its C API, %zu bytes long; this extension "
                      "was built for version %d.%d: install versions that belong together",
-                     (int)api->major, (int)api->minor, (int)api->size,
+                     (int)api->major, (int)api->minor, (size_t)api->size,
                      (int)RSL_ABI_MAJOR, (int)RSL_ABI_MINOR);
+        return -1;
+    }
+    if ((int)api->minor < required) {
+        PyErr_Format(PyExc_ImportError,
+                     "rsloop_core has version %d.%d of its C API; this extension was built for "
+                     "version %d.%d and needs %d.%d at least: install a newer rsloop",
+                     (int)api->major, (int)api->minor, (int)RSL_ABI_MAJOR, (int)RSL_ABI_MINOR,
+                     (int)RSL_ABI_MAJOR, required);
         return -1;
     }
     end = (const unsigned char *)api + RSL_API_SIZE_MIN;
@@ -35,7 +59,8 @@ rsl_api_check(const rsl_api *api)
             byte++;
         }
         if (byte == sizeof(void (*)(void))) {
-            PyErr_SetString(PyExc_ImportError, "rsloop_core's C API lacks an entry");
+            PyErr_Format(PyExc_ImportError, "version %d.%d of rsloop_core's C API lacks an entry",
+                         (int)api->major, (int)api->minor);
             return -1;
         }
     }
@@ -161,9 +186,3 @@ rsl_future_set_exception(PyObject *future, PyObject *exception)
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
 }
-
-#ifdef __cplusplus
-} /* extern "C" */
-#endif
-
-#endif /* RSLOOP_BRIDGE_H */
