@@ -5,11 +5,14 @@ import os
 import struct
 import subprocess
 import sysconfig
+from pathlib import Path
 from typing import Any
 
+import bridge_tests
 import pytest
 
 import rsloop
+import rsloop_bridge
 
 from .c_extension import STRICT, build, compiler, includes, load
 
@@ -117,3 +120,8 @@ def test_a_whole_table_is_accepted_whatever_its_minor_version(later: Any) -> Non
 def test_a_broken_table_is_refused(later: Any, broken: bytes, message: str) -> None:
     with pytest.raises(ImportError, match=message):
         later.check(broken)
+
+
+def test_a_build_script_finds_the_header() -> None:
+    found = Path(bridge_tests.HEADER)
+    assert found.read_bytes() == Path(rsloop_bridge.get_include(), found.name).read_bytes()

@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 _T = TypeVar("_T")
 End: TypeAlias = Literal["value", "error", "panic"]
 
+HEADER: str
+
 class RustPanic(RuntimeError): ...  # noqa: N818
 
 class Gate:

@@ -18,6 +18,7 @@ fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     send::register(module)?;
     values::register(module)?;
     watch::register(module)?;
+    module.add("HEADER", env!("HEADER"))?;
     module.add(
         "RustPanic",
         module.py().get_type::<rsloop::rust_async::RustPanic>(),
