@@ -1,5 +1,6 @@
 """The loop class: what is hot comes from Rust, what is cold from CPython's asyncio."""
 
+from rsloop_core._children import Children
 from rsloop_core._core import LoopBase
 from rsloop_core._debug import Debug
 from rsloop_core._running import Running
@@ -8,7 +9,7 @@ from rsloop_core._signals import Signals
 from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Running, Streams, Signals, Debug):
+class Loop(LoopBase, Running, Streams, Signals, Children, Debug):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running
@@ -22,6 +23,7 @@ class Loop(LoopBase, Running, Streams, Signals, Debug):
     __slots__ = (
         "_asyncgens",
         "_asyncgens_shutdown_called",
+        "_children",
         "_clock_resolution",
         "_coroutine_origin_tracking_enabled",
         "_coroutine_origin_tracking_saved_depth",
@@ -64,4 +66,5 @@ class Loop(LoopBase, Running, Streams, Signals, Debug):
         finally:
             if self.is_closed():
                 self._close_signal_pair()
+                self._close_pidfds()
                 self._release()
