@@ -1,6 +1,8 @@
 """Drive an echo server on the loopback, with one message at a time on each connection.
 
-python benches/loop/echo_client.py PORT CONNECTIONS MESSAGE_BYTES MESSAGES
+python benches/loop/echo_client.py PORT CONNECTIONS MESSAGE_BYTES MESSAGES [CERTIFICATES]
+
+With a file of trusted CERTIFICATES the connections are TLS.
 """
 
 import selectors
@@ -15,8 +17,7 @@ def main(port: int, connections: int, size: int, messages: int) -> None:
     left = messages
     missing: dict[socket.socket, int] = {}
     for _ in range(connections):
-        opened = socket.create_connection(("127.0.0.1", port))
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened = connect(port)
         selector.register(opened, selectors.EVENT_READ, opened)
         missing[opened] = size
         opened.sendall(message)
@@ -40,5 +41,39 @@ def main(port: int, connections: int, size: int, messages: int) -> None:
                 open_connections -= 1
 
 
+def main_over_tls(port: int, connections: int, size: int, messages: int, trusted: str) -> None:
+    """Exchange `messages` messages in all, one on each connection in turn."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=trusted)
+    message = bytes(size)
+    opened = [
+        context.wrap_socket(connect(port), server_hostname="localhost") for _ in range(connections)
+    ]
+    for _ in range(messages // connections):
+        for sock in opened:
+            sock.sendall(message)
+        for sock in opened:
+            missing = size
+            while missing:
+                data = sock.recv(missing)
+                if not data:
+                    raise SystemExit("the server closed a connection")
+                missing -= len(data)
+    for sock in opened:
+        sock.close()
+
+
+def connect(port: int) -> socket.socket:
+    """Return a connected socket that sends at once."""
+    opened = socket.create_connection(("127.0.0.1", port))
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return opened
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    port, connections, size, messages = map(int, sys.argv[1:5])
+    if sys.argv[5:]:
+        main_over_tls(port, connections, size, messages, sys.argv[5])
+    else:
+        main(port, connections, size, messages)

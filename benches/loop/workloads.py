@@ -1,13 +1,17 @@
 """The rows of the comparison: each returns the CPU time of a number of operations."""
 
 import asyncio
+import importlib.util
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
 
 Loop = asyncio.AbstractEventLoop
 CLIENT = Path(__file__).with_name("echo_client.py")
@@ -177,11 +181,11 @@ def run_until_complete(loop: Loop, operations: int) -> int:
 class Echo(asyncio.Protocol):
     """Sends back what it gets."""
 
-    first_ns = 0
+    start_ns = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport's write method, and the CPU time at the first connection."""
-        Echo.first_ns = Echo.first_ns or time.process_time_ns()
+        """Keep the transport's write method, and the CPU time at the last connection."""
+        Echo.start_ns = time.process_time_ns()
         # uvloop's transports are no asyncio.Transport.
         stream: Any = transport
         self.write = stream.write
@@ -193,11 +197,39 @@ class Echo(asyncio.Protocol):
 
 def tcp_echo(loop: Loop, operations: int) -> int:
     """Echo 1 KiB messages of ten connections; the client is another process."""
+    return echo(loop, operations, MESSAGE_BYTES)
+
+
+def tls_echo(message_bytes: int) -> Callable[[Loop, int], int]:
+    """Return the row that echoes messages of this size over TLS."""
+
+    def measure(loop: Loop, operations: int) -> int:
+        import ssl
+
+        import trustme
+
+        authority = trustme.CA()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(context)
+        with authority.cert_pem.tempfile() as trusted:
+            return echo(loop, operations, message_bytes, context, trusted)
+
+    return measure
+
+
+def echo(
+    loop: Loop,
+    operations: int,
+    message_bytes: int,
+    context: "ssl.SSLContext | None" = None,
+    trusted: str | None = None,
+) -> int:
+    """Echo messages of ten connections; the client is another process."""
 
     async def main() -> None:
-        server = await loop.create_server(Echo, "127.0.0.1", 0)
+        server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
-        arguments = [port, CONNECTIONS, MESSAGE_BYTES, operations]
+        arguments = [port, CONNECTIONS, message_bytes, operations, *([trusted] if trusted else [])]
         command = [sys.executable, "-S", str(CLIENT), *map(str, arguments)]
         # Waited for in a thread, so that the loop's child watcher is not part of the row.
         client = subprocess.Popen(command)  # noqa: ASYNC220
@@ -206,9 +238,9 @@ def tcp_echo(loop: Loop, operations: int) -> int:
         if status:
             raise SystemExit(f"the echo client failed with status {status}")
 
-    Echo.first_ns = 0
+    Echo.start_ns = 0
     loop.run_until_complete(main())
-    return time.process_time_ns() - Echo.first_ns
+    return time.process_time_ns() - Echo.start_ns
 
 
 ROWS = {
@@ -223,3 +255,7 @@ ROWS = {
     "run": Row("run_until_complete", 40_000, run_until_complete, only_schedules=True),
     "tcp": Row("TCP echo 1 KiB x 10", 60_000, tcp_echo),
 }
+# What makes the certificates is no dependency.
+if importlib.util.find_spec("trustme"):
+    ROWS["tls"] = Row("TLS echo 1 KiB x 10", 40_000, tls_echo(1024))
+    ROWS["tls_large"] = Row("TLS echo 100 KiB x 10", 4_000, tls_echo(100 * 1024))

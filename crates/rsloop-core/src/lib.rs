@@ -1,6 +1,7 @@
 //! The compiled event loop: the module `rsloop_core._core`.
 //!
-//! A call travels downwards: `loop_` (what Python calls) uses `transports`, `bridge_abi` and `py`
+//! A call travels downwards: `loop_` (what Python calls) uses `transports` (with the records of
+//! `tls` between them and the protocol), `bridge_abi` and `py`
 //! (CPython's C API, raw), and the two crates without Python, `rsloop-sched` and `rsloop-reactor`.
 
 mod bridge_abi;
@@ -8,6 +9,7 @@ mod clock;
 mod error;
 mod loop_;
 mod py;
+mod tls;
 mod transports;
 
 use pyo3::prelude::*;
@@ -18,5 +20,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::handle::class::add_to(module)?;
     loop_::add_to(module)?;
     transports::add_to(module)?;
+    tls::add_to(module)?;
     bridge_abi::add_to(module)
 }

@@ -68,14 +68,18 @@ impl Slot {
         Ok(unsafe { self.get(object.as_borrowed()) }.map(|value| value.to_owned()))
     }
 
-    fn check(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
-        let ours = self.class.get(object.py()).is_some_and(|class| {
+    /// Whether `object` is an instance of the class, and so has the slot.
+    pub(crate) fn is_in(&self, object: &Bound<'_, PyAny>) -> bool {
+        self.class.get(object.py()).is_some_and(|class| {
             // SAFETY: both are live types. `isinstance` would believe what an object says.
             unsafe {
                 ffi::PyType_IsSubtype(ffi::Py_TYPE(object.as_ptr()), class.as_ptr().cast()) != 0
             }
-        });
-        if !ours {
+        })
+    }
+
+    fn check(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !self.is_in(object) {
             return Err(PyTypeError::new_err("an instance of another class"));
         }
         Ok(())

@@ -16,6 +16,9 @@ mod stream;
 mod write;
 mod write_buffer;
 
+pub(crate) use stream::Stream;
+pub(crate) use write_buffer::Piece;
+
 use pyo3::prelude::*;
 
 /// Which of our classes a transport is an instance of, for the loop to run it without asking.

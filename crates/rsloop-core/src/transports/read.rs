@@ -12,11 +12,12 @@ use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
 use super::Kind;
-use super::stream::Stream;
+use super::stream::{ProtocolKind, Stream};
 use crate::error::os_error;
 use crate::loop_::{LoopBase, is_fatal_to_loop};
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
 use crate::py::{buffer, context};
+use crate::tls::Tls;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -50,7 +51,7 @@ struct Turn {
     fd: std::os::fd::RawFd,
     loop_: Py<LoopBase>,
     protocol: Py<PyAny>,
-    buffered: bool,
+    kind: ProtocolKind,
     context: Py<PyAny>,
 }
 
@@ -72,17 +73,15 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
             fd: state.fd,
             loop_: state.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
-            buffered: state.buffered,
+            kind: state.kind.clone_ref(py),
             context: state.read_context.as_ref()?.clone_ref(py),
         })
     });
     let Some(turn) = turn else { return Ok(()) };
-    context::run_in(turn.context.bind_borrowed(py), || {
-        if turn.buffered {
-            read_into_protocol(transport, &turn)
-        } else {
-            read_and_pass(transport, &turn)
-        }
+    context::run_in(turn.context.bind_borrowed(py), || match &turn.kind {
+        ProtocolKind::Plain => read_and_pass(transport, &turn),
+        ProtocolKind::Buffered => read_into_protocol(transport, &turn),
+        ProtocolKind::Tls(tls) => read_records(transport, &turn, tls.get()),
     })
 }
 
@@ -165,6 +164,25 @@ fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()>
     )
 }
 
+fn read_records(transport: &Bound<'_, PyAny>, turn: &Turn, tls: &Tls) -> PyResult<()> {
+    let py = transport.py();
+    let result = match tls.receive(py, turn.loop_.get(), turn.fd) {
+        Ok(Ok(0)) => return end_of_stream(transport),
+        Ok(Ok(_)) => tls.records_arrived(py),
+        Ok(Err(error)) => return read_failed(transport, error),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => Ok(()),
+        // asyncio's TLS is a BufferedProtocol.
+        Err(error) => fatal(
+            transport,
+            error,
+            "Fatal error: protocol.buffer_updated() call failed.",
+        ),
+    }
+}
+
 /// asyncio's own reaction to the end of the stream: it asks the protocol whether to stay open.
 fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     transport
@@ -215,7 +233,8 @@ pub(super) fn fatal(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -
 impl Stream {
     /// The stream of a transport that the loop knows.
     pub(super) fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: only the methods of the transport class give a transport to the loop.
+        // SAFETY: only the methods of the transport class give a transport to the loop, and TLS
+        // asks `is_transport` first.
         #[expect(unsafe_code, reason = "the registry holds objects, not their classes")]
         unsafe {
             Self::of(transport.as_borrowed())

@@ -12,6 +12,7 @@ use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
+use crate::tls::Tls;
 
 /// The slot of the transport class that holds the [`Stream`].
 static STREAM: Slot = Slot::unknown();
@@ -67,8 +68,7 @@ pub(super) struct State {
     pub(super) fd: RawFd,
     pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
-    /// Whether the protocol is a `BufferedProtocol`.
-    pub(super) buffered: bool,
+    pub(super) kind: ProtocolKind,
     pub(super) closing: bool,
     pub(super) paused: bool,
     pub(super) eof: bool,
@@ -80,6 +80,26 @@ pub(super) struct State {
     pub(super) read_context: Option<Py<PyAny>>,
     pub(super) write_context: Option<Py<PyAny>>,
     pub(super) pending: WriteBuffer,
+}
+
+/// How a protocol gets what is read.
+pub(super) enum ProtocolKind {
+    /// As `bytes`, by `data_received`.
+    Plain,
+    /// In a buffer of its own: it is a `BufferedProtocol`.
+    Buffered,
+    /// It is our own TLS protocol, which takes the records without Python in between.
+    Tls(Py<Tls>),
+}
+
+impl ProtocolKind {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Plain => Self::Plain,
+            Self::Buffered => Self::Buffered,
+            Self::Tls(tls) => Self::Tls(tls.clone_ref(py)),
+        }
+    }
 }
 
 impl Receiver for Stream {
@@ -97,6 +117,11 @@ impl Receiver for Stream {
 }
 
 impl Stream {
+    /// Whether `object` is a stream transport of ours.
+    pub(crate) fn is_transport(object: &Bound<'_, PyAny>) -> bool {
+        STREAM.is_in(object)
+    }
+
     /// The state of an open transport.
     fn new(loop_: Py<LoopBase>, fd: RawFd) -> Self {
         Self {
@@ -104,7 +129,7 @@ impl Stream {
                 fd,
                 loop_: Some(loop_),
                 protocol: None,
-                buffered: false,
+                kind: ProtocolKind::Plain,
                 closing: false,
                 paused: false,
                 eof: false,
@@ -139,6 +164,7 @@ impl Stream {
             (
                 state.loop_.take(),
                 state.protocol.take(),
+                std::mem::replace(&mut state.kind, ProtocolKind::Plain),
                 state.read_context.take(),
                 state.write_context.take(),
             )
@@ -151,11 +177,24 @@ impl Stream {
         self.state.with(py, |state| state.high_water_bytes = bytes);
     }
 
-    /// Set the protocol, and whether it is a BufferedProtocol.
-    fn set_protocol(&self, py: Python<'_>, protocol: Option<Py<PyAny>>, buffered: bool) {
+    /// Set the protocol, whether it is a BufferedProtocol, and its state if it is our TLS protocol.
+    fn set_protocol(
+        &self,
+        py: Python<'_>,
+        protocol: Option<Py<PyAny>>,
+        buffered: bool,
+        tls: Option<Py<Tls>>,
+    ) {
+        let kind = match tls {
+            Some(tls) => ProtocolKind::Tls(tls),
+            None if buffered => ProtocolKind::Buffered,
+            None => ProtocolKind::Plain,
+        };
         let replaced = self.state.with(py, |state| {
-            state.buffered = buffered;
-            std::mem::replace(&mut state.protocol, protocol)
+            (
+                std::mem::replace(&mut state.kind, kind),
+                std::mem::replace(&mut state.protocol, protocol),
+            )
         });
         drop(replaced);
     }
@@ -243,6 +282,9 @@ impl Stream {
             .try_with(|state| {
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
+                if let ProtocolKind::Tls(tls) = &state.kind {
+                    visit.call(tls)?;
+                }
                 visit.call(&state.empty_waiter)?;
                 visit.call(&state.read_context)?;
                 visit.call(&state.write_context)
@@ -255,6 +297,7 @@ impl Stream {
             (
                 state.loop_.take(),
                 state.protocol.take(),
+                std::mem::replace(&mut state.kind, ProtocolKind::Plain),
                 state.empty_waiter.take(),
                 state.read_context.take(),
                 state.write_context.take(),

@@ -154,6 +154,12 @@ pub(super) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Stream {
+    /// Sends `data`, which is not empty: `transport.write(data)` without Python in between.
+    pub(crate) fn write(transport: &Bound<'_, PyAny>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let keep = || Piece::Shared(data.clone().unbind());
+        Self::of_transport(transport)?.write_bytes(transport, data.as_bytes(), keep)
+    }
+
     /// Whether a write may go on; `false` when there is nothing (more) to do for it.
     #[inline]
     fn admit(&self, slf: &Bound<'_, PyAny>, method: &str, empty: bool) -> PyResult<bool> {

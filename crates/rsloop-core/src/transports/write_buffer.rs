@@ -17,7 +17,7 @@ pub(super) struct WriteBuffer {
 }
 
 /// One write: never empty.
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// A `bytes` object, which cannot change: kept, not copied.
     Shared(Py<PyBytes>),
     /// The bytes of anything else, as they were when it was written.
@@ -25,7 +25,8 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    fn as_bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+    /// The bytes.
+    pub(crate) fn as_bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         match self {
             Self::Shared(bytes) => bytes.as_bytes(py),
             Self::Copied(bytes) => bytes,

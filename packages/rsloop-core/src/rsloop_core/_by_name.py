@@ -14,6 +14,7 @@ from typing import Any
 
 from rsloop_core._core import LoopBase
 from rsloop_core._stream_transport import StreamTransport
+from rsloop_core._tls_protocol import SSLTransport
 
 _Callback = Callable[..., object]
 _Context = contextvars.Context | None
@@ -57,9 +58,15 @@ def _remove_writer(self: LoopBase, fd: Any) -> object:
     return LoopBase._remove_writer(self, fd)
 
 
-def write(self: StreamTransport, data: Any) -> None:
-    StreamTransport.write(self, data)
+def write(self: StreamTransport | SSLTransport, data: Any) -> None:
+    if isinstance(self, SSLTransport):
+        SSLTransport.write(self, data)
+    else:
+        StreamTransport.write(self, data)
 
 
-def writelines(self: StreamTransport, list_of_data: Iterable[Any]) -> None:
-    StreamTransport.writelines(self, list_of_data)
+def writelines(self: StreamTransport | SSLTransport, list_of_data: Iterable[Any]) -> None:
+    if isinstance(self, SSLTransport):
+        SSLTransport.writelines(self, list_of_data)
+    else:
+        StreamTransport.writelines(self, list_of_data)

@@ -7,6 +7,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from rsloop_core._core import Stream, attach_stream_methods, open_stream
+from rsloop_core._tls_protocol import SSLProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -70,7 +71,11 @@ class StreamTransport(selector_events._SelectorSocketTransport):
 
     def _set_protocol(self, protocol: asyncio.BaseProtocol | None) -> None:
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._stream.set_protocol(protocol, buffered)
+        tls = None
+        if isinstance(protocol, SSLProtocol):
+            tls = protocol._tls
+            protocol.taking_over(paused=self._protocol_paused)
+        self._stream.set_protocol(protocol, buffered, tls)
 
     _protocol = property(_get_protocol, _set_protocol)
 

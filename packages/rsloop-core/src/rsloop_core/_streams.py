@@ -2,13 +2,34 @@
 
 import asyncio
 import ssl
-from asyncio import sslproto
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rsloop_core._stream_transport import StreamTransport
+from rsloop_core._tls_protocol import SSLProtocol, SSLTransport
 
 if TYPE_CHECKING:
     import socket
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class _Names:
+    """What stands for the module asyncio.sslproto."""
+
+    SSLProtocol = SSLProtocol
+
+
+def _with_names(method: F, **names: object) -> F:
+    """Make a copy of a method of asyncio's loop for which these global names mean these objects."""
+    original = cast("FunctionType", method)
+    given = {**original.__globals__, **names}
+    copy = FunctionType(original.__code__, given, original.__name__, original.__defaults__)
+    copy.__kwdefaults__ = original.__kwdefaults__
+    copy.__doc__ = original.__doc__
+    return cast("F", copy)
 
 
 class Streams(asyncio.SelectorEventLoop):
@@ -41,9 +62,12 @@ class Streams(asyncio.SelectorEventLoop):
         server: asyncio.AbstractServer | None = None,
         context: Any = None,
         **tls: Any,
-    ) -> asyncio.Transport:
+    ) -> SSLTransport:
         self._ensure_fd_no_transport(rawsock)
-        ssl_protocol = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **tls)  # type: ignore[arg-type]
+        ssl_protocol = SSLProtocol(self, protocol, sslcontext, waiter, **tls)
         given = {} if context is None else {"context": context}
         StreamTransport(self, rawsock, ssl_protocol, extra=extra, server=server, **given)
-        return ssl_protocol._app_transport
+        return ssl_protocol._get_app_transport()
+
+    #: CPython's own, of whichever version runs, with our protocol where it names asyncio's.
+    start_tls = _with_names(asyncio.BaseEventLoop.start_tls, sslproto=_Names)

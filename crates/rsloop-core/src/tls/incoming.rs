@@ -1,0 +1,158 @@
+//! From records to the protocol.
+
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::PyException;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rsloop_reactor::socket;
+
+use super::session::End;
+use super::state::{Phase, Tls};
+use crate::loop_::LoopBase;
+
+impl Tls {
+    /// Receives records from the socket `fd` into the session; returns how many bytes.
+    pub(crate) fn receive(
+        &self,
+        py: Python<'_>,
+        loop_: &LoopBase,
+        fd: RawFd,
+    ) -> PyResult<std::io::Result<usize>> {
+        let received = loop_.with_read_buffer(py, |space| {
+            let count = socket::receive(fd, space)?;
+            Ok(PyBytes::new(py, &space[..count]))
+        });
+        match received {
+            Ok(records) => {
+                let count = records.as_bytes().len();
+                if count > 0
+                    && let Some(session) = self.session(py)
+                {
+                    session.feed(&records)?;
+                }
+                Ok(Ok(count))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Goes on with what the connection is at, now that records have arrived.
+    pub(crate) fn records_arrived(&self, py: Python<'_>) -> PyResult<()> {
+        let phase = self.state.with(py, |state| state.phase);
+        let next = match phase {
+            Phase::Wrapped => return self.read(py),
+            Phase::Unwrapped => return Ok(()),
+            Phase::Handshake => intern!(py, "_do_handshake"),
+            Phase::Flushing => intern!(py, "_do_flush"),
+            Phase::Shutdown => intern!(py, "_do_shutdown"),
+        };
+        match self.protocol(py) {
+            Some(protocol) => protocol.call_method0(next).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the protocol what has arrived, then sends what wants to go.
+    ///
+    /// The error, if any, is none that ends the connection only.
+    pub(super) fn read(&self, py: Python<'_>) -> PyResult<()> {
+        match self.read_or_fail(py) {
+            Err(error) => self.fatal(py, error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn read_or_fail(&self, py: Python<'_>) -> PyResult<()> {
+        let paused = self.state.with(py, |state| match state.phase {
+            Phase::Wrapped | Phase::Flushing => Some(state.app_reading_paused),
+            _ => None,
+        });
+        let Some(paused) = paused else { return Ok(()) };
+        if !paused {
+            self.deliver(py)?;
+        }
+        // Also where reading is paused: what was written meanwhile, or the end of a handshake,
+        // does not have to wait for that.
+        self.write_backlog_or_fail(py)?;
+        self.control_reading(py)
+    }
+
+    /// Calls `data_received` with all data there is, or `buffer_updated`.
+    fn deliver(&self, py: Python<'_>) -> PyResult<()> {
+        let target = self.state.with(py, |state| {
+            let protocol = state.app_protocol.as_ref()?;
+            Some((protocol.bind(py).clone(), state.app_buffered))
+        });
+        let (Some((target, buffered)), Some(session)) = (target, self.session(py)) else {
+            return Ok(());
+        };
+        if buffered {
+            return self.call_protocol(py, intern!(py, "_do_read__buffered"));
+        }
+        if !session.is_plain() {
+            return self.call_protocol(py, intern!(py, "_do_read__copied"));
+        }
+        let (data, end) = session.read(py)?;
+        if let Some(data) = data {
+            target.call_method1(intern!(py, "data_received"), (data,))?;
+        }
+        match end {
+            End::Again => Ok(()),
+            End::Failed(error) => Err(error),
+            End::Closed => {
+                self.state
+                    .with(py, |state| state.close_notify_received = true);
+                self.call_protocol(py, intern!(py, "_call_eof_received"))?;
+                self.call_protocol(py, intern!(py, "_start_shutdown"))
+            }
+        }
+    }
+
+    /// Pauses or resumes the transport below, when there is reason to.
+    fn control_reading(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(session) = self.session(py) else {
+            return Ok(());
+        };
+        let size = session.incoming_bytes(py)?;
+        let change = self.state.with(py, |state| {
+            state
+                .incoming_limits
+                .call_for_change(size, state.ssl_reading_paused)
+        });
+        if change {
+            self.call_protocol(py, intern!(py, "_control_ssl_reading"))?;
+        }
+        Ok(())
+    }
+
+    /// Calls a method of the protocol, unless the connection is lost.
+    pub(super) fn call_protocol(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, pyo3::types::PyString>,
+    ) -> PyResult<()> {
+        match self.protocol(py) {
+            Some(protocol) => protocol.call_method0(name).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connection with `error`, unless that is for somebody further up.
+    #[cold]
+    pub(super) fn fatal(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
+        if !error.is_instance_of::<PyException>(py) {
+            return Err(error);
+        }
+        match self.protocol(py) {
+            Some(protocol) => {
+                let arguments = (error.into_value(py), "Fatal error on SSL protocol");
+                protocol
+                    .call_method1(intern!(py, "_fatal_error"), arguments)
+                    .map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! TLS: the hot half of `rsloop_core._tls_protocol.SSLProtocol`.
+//!
+//! The cold half is CPython's own `asyncio.sslproto.SSLProtocol`, from which the Python class
+//! derives: the handshake, the shutdown, end of file, timeouts, errors. A real `ssl.SSLObject` of
+//! the caller's context does the cryptography; what is here moves records and data.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `state` | the state, as Rust and the inherited code see it |
+//! | `session` | the `SSLObject` with its two `MemoryBIO`s: data in and out |
+//! | `incoming` | from received records to `data_received` |
+//! | `outgoing` | from `write` to records, and flow control |
+//! | `backlog` | what was written before the session could take it |
+
+mod backlog;
+mod incoming;
+mod outgoing;
+mod session;
+mod state;
+
+pub(crate) use state::Tls;
+
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+/// Adds the class and its makers to `module`.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Tls>()?;
+    module.add_function(wrap_pyfunction!(state::open_tls, module)?)?;
+    module.add_function(wrap_pyfunction!(attach_tls_methods, module)?)
+}
+
+/// Give the transport class, whose instances keep a Tls in the slot _tls, its hot methods.
+#[pyfunction]
+fn attach_tls_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
+    state::know_class(class)?;
+    crate::py::fastcall::attach(class, outgoing::methods())
+}

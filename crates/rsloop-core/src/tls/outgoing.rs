@@ -1,0 +1,234 @@
+//! From `write` to records, and flow control.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+
+use super::session::Session;
+use super::state::{Lower, OfTransport, Phase, Tls};
+use crate::py::buffer;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::transports::{Piece, Stream};
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method {
+            name: c"write",
+            function: fastcall!(OfTransport, "write", 1, write),
+            doc: c"write($self, data, /)\n--\n\n\
+                Encrypt and send data, or keep it until that is possible. Never blocks.\n\n\
+                data is bytes, a bytearray or a memoryview of contiguous bytes; anything else raises\n\
+                TypeError. After close() or a lost connection it only logs. Follows\n\
+                asyncio.WriteTransport.write.",
+        },
+        Method {
+            name: c"writelines",
+            function: fastcall!(OfTransport, "writelines", 1, writelines),
+            doc: c"writelines($self, list_of_data, /)\n--\n\n\
+                Send several pieces as one. As write() of each in turn, in fewer system calls.",
+        },
+        Method {
+            name: c"get_write_buffer_size",
+            function: fastcall!(OfTransport, "get_write_buffer_size", 0, get_write_buffer_size),
+            doc: c"get_write_buffer_size($self)\n--\n\n\
+                Return the number of bytes that the transport below has not been given yet.",
+        },
+    ]
+}
+
+fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    args.no_more_than(1, "write")?;
+    let data = args.leading(0);
+    check_bytes_like(&data)?;
+    let empty = match data.cast_exact::<PyBytes>() {
+        Ok(bytes) => bytes.as_bytes().is_empty(),
+        Err(_) => data.len()? == 0,
+    };
+    let this = &this.0;
+    if empty || !this.admit(slf)? {
+        return Ok(py.None());
+    }
+    let written = this.encrypt(&data).and_then(|()| this.send_if_open(py));
+    if let Err(error) = written {
+        this.fatal(py, error)?;
+    }
+    Ok(py.None())
+}
+
+fn writelines(
+    slf: &Bound<'_, PyAny>,
+    this: &OfTransport,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    args.no_more_than(1, "writelines")?;
+    let pieces = args
+        .leading(0)
+        .try_iter()?
+        .collect::<PyResult<Vec<Bound<'_, PyAny>>>>()?;
+    for piece in &pieces {
+        check_bytes_like(piece)?;
+    }
+    let this = &this.0;
+    if !this.admit(slf)? {
+        return Ok(py.None());
+    }
+    let written = pieces.iter().try_for_each(|piece| {
+        if piece.len()? == 0 {
+            return Ok(());
+        }
+        this.encrypt(piece)
+    });
+    if let Err(error) = written.and_then(|()| this.send_if_open(py)) {
+        this.fatal(py, error)?;
+    }
+    Ok(py.None())
+}
+
+fn get_write_buffer_size(
+    slf: &Bound<'_, PyAny>,
+    this: &OfTransport,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "get_write_buffer_size")?;
+    let py = slf.py();
+    let mut size = this.0.state.with(py, |state| state.backlog.len());
+    if let Some(session) = this.0.session(py) {
+        size += session.outgoing_bytes(py)?;
+    }
+    Ok(size.into_pyobject(py)?.into_any().unbind())
+}
+
+fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
+    if data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyByteArray>()
+        || data.is_instance_of::<PyMemoryView>()
+    {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "data: expecting a bytes-like instance, got {}",
+        data.get_type().name()?
+    )))
+}
+
+impl Tls {
+    /// Whether a write may go on; late ones are counted, and logged when there are many.
+    #[inline]
+    fn admit(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = transport.py();
+        let earlier = self.state.with(py, |state| match state.phase {
+            Phase::Handshake | Phase::Wrapped => None,
+            // Before the handshake: TLS in TLS connects the layers one after the other.
+            Phase::Unwrapped | Phase::Flushing | Phase::Shutdown => {
+                state.conn_lost = state.conn_lost.saturating_add(1);
+                Some(state.conn_lost - 1)
+            }
+        });
+        match earlier {
+            None => Ok(true),
+            Some(earlier) => {
+                transport.call_method1(intern!(py, "_warn_of_late_write"), (earlier,))?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives the session `data`, which is not empty, or keeps it until the session takes it.
+    fn encrypt(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = data.py();
+        let now = self.state.with(py, |state| {
+            state.phase == Phase::Wrapped && state.backlog.is_empty()
+        });
+        if now
+            && let Some(session) = self.session(py)
+            && session.write(data)?
+        {
+            return Ok(());
+        }
+        let piece = match data.cast_exact::<PyBytes>() {
+            Ok(bytes) => Piece::Shared(bytes.clone().unbind()),
+            Err(_) => buffer::with_bytes(data, |bytes| Ok(Piece::Copied(bytes.into())))?,
+        };
+        self.state.with(py, |state| state.backlog.push(py, piece));
+        Ok(())
+    }
+
+    /// Sends the records of what was written, once the handshake is over.
+    #[inline]
+    fn send_if_open(&self, py: Python<'_>) -> PyResult<()> {
+        let open = self.state.with(py, |state| state.phase == Phase::Wrapped);
+        if open {
+            self.write_backlog_or_fail(py)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gives the session what waits for it, and sends the records.
+    pub(super) fn write_backlog(&self, py: Python<'_>) -> PyResult<()> {
+        self.write_backlog_or_fail(py)
+    }
+
+    pub(super) fn write_backlog_or_fail(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(session) = self.session(py) else {
+            return Ok(());
+        };
+        while let Some(piece) = self.state.with(py, |state| state.backlog.pop(py)) {
+            let taken = session.write_piece(py, &piece);
+            if !matches!(taken, Ok(true)) {
+                self.state.with(py, |state| state.backlog.unpop(py, piece));
+                taken?;
+                break;
+            }
+        }
+        self.send_records_of(py, &session)
+    }
+
+    /// Sends the session's records unless the transport below is full, and pauses or resumes the
+    /// protocol.
+    pub(super) fn send_records(&self, py: Python<'_>) -> PyResult<()> {
+        match self.session(py) {
+            Some(session) => self.send_records_of(py, &session),
+            None => Ok(()),
+        }
+    }
+
+    fn send_records_of(&self, py: Python<'_>, session: &Session) -> PyResult<()> {
+        let lower = self.state.with(py, |state| {
+            if state.ssl_writing_paused {
+                return None;
+            }
+            Some(state.lower.as_ref()?.clone_ref(py))
+        });
+        if let Some(lower) = lower {
+            let records = session.take(py)?;
+            if !records.as_bytes().is_empty() {
+                match lower {
+                    Lower::Stream(stream) => Stream::write(stream.bind(py), &records)?,
+                    Lower::Foreign(transport) => {
+                        transport.call_method1(py, intern!(py, "write"), (records,))?;
+                    }
+                }
+            }
+        }
+        self.control_writing(py, session)
+    }
+
+    /// Pauses or resumes the protocol, when there is reason to.
+    fn control_writing(&self, py: Python<'_>, session: &Session) -> PyResult<()> {
+        let records = session.outgoing_bytes(py)?;
+        let change = self.state.with(py, |state| {
+            let size = records + state.backlog.len();
+            state
+                .outgoing_limits
+                .call_for_change(size, state.app_writing_paused)
+        });
+        if change {
+            self.call_protocol(py, intern!(py, "_control_app_writing"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+"""TLS: CPython's protocol and transport, with their hot half and their state in Rust."""
+
+import asyncio
+import sys
+from asyncio import sslproto
+from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
+from asyncio.log import logger
+from typing import Any, cast
+
+from rsloop_core._core import Tls, attach_tls_methods, open_tls
+
+
+def _in_tls(name: str) -> property:
+    """Make a property for a field that inherited code sets and Rust reads."""
+
+    def read(self: "SSLProtocol") -> Any:
+        return getattr(self._tls, name)
+
+    def write(self: "SSLProtocol", value: Any) -> None:
+        setattr(self._tls, name, value)
+
+    return property(read, write)
+
+
+class SSLTransport(sslproto._SSLProtocolTransport):
+    """What the application's protocol sees of a TLS connection.
+
+    write(), writelines() and get_write_buffer_size() are Rust.
+    """
+
+    #: Set once, by open_tls(), and read-only: Rust looks into it without asking.
+    __slots__ = ("_tls",)
+
+    _tls: Tls
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ssl_protocol: "SSLProtocol") -> None:
+        open_tls(self, ssl_protocol._tls)
+        super().__init__(loop, ssl_protocol)  # type: ignore[arg-type]
+
+    def _warn_of_late_write(self, earlier: int) -> None:
+        if earlier >= LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+            logger.warning("SSL connection is closed")
+
+
+attach_tls_methods(SSLTransport)
+
+
+class SSLProtocol(sslproto.SSLProtocol):
+    """What stands between a transport of records and the application's protocol.
+
+    The handshake, the shutdown, the end of file and the timeouts are the running CPython's; what
+    moves data is Rust.
+    """
+
+    _app_reading_paused = _in_tls("app_reading_paused")
+    _app_writing_paused = _in_tls("app_writing_paused")
+    _ssl_reading_paused = _in_tls("ssl_reading_paused")
+    _ssl_writing_paused = _in_tls("ssl_writing_paused")
+    _conn_lost = _in_tls("conn_lost")
+
+    #: Inherited code looks whether it is empty, and clears it.
+    _write_backlog = property(lambda self: self._tls, lambda _self, _value: None)
+    _write_buffer_size = property(lambda self: len(self._tls), lambda _self, _value: None)
+
+    #: Keeps __init__ from making a buffer of this size, which nearly no connection needs.
+    max_size: int = 0  # type: ignore[misc]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._tls = Tls()
+        super().__init__(*args, **kwargs)
+        self._tls.begin(self, self._sslobj, self._incoming, self._outgoing)
+        # What get_buffer() makes for a transport that is not our own.
+        self.max_size = sslproto.SSLProtocol.max_size
+
+    def _get_state(self) -> Any:
+        return self._tls.phase
+
+    def _set_state_object(self, state: Any) -> None:
+        self._tls.set_phase(state, state.name)
+
+    _state = property(_get_state, _set_state_object)
+
+    def _get_app_transport(self) -> SSLTransport:
+        if self._app_transport is None:
+            if self._app_transport_created:
+                raise RuntimeError("the transport of this connection is gone")
+            self._app_transport = SSLTransport(self._loop, self)
+            self._app_transport_created = True
+        return cast("SSLTransport", self._app_transport)
+
+    def _set_app_protocol(self, app_protocol: asyncio.BaseProtocol) -> None:
+        super()._set_app_protocol(app_protocol)
+        if isinstance(app_protocol, SSLProtocol):
+            app_protocol.taking_over(paused=self._app_writing_paused)
+        self._tls.set_app_protocol(app_protocol, self._app_protocol_is_buffer)
+
+    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        super()._set_write_buffer_limits(high, low)  # type: ignore[misc]
+        limits = (self._outgoing_high_water, self._outgoing_low_water)
+        self._tls.set_outgoing_limits(*(int(min(limit, sys.maxsize)) for limit in limits))
+
+    def _set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        super()._set_read_buffer_limits(high, low)  # type: ignore[misc]
+        limits = (self._incoming_high_water, self._incoming_low_water)
+        self._tls.set_incoming_limits(*(int(min(limit, sys.maxsize)) for limit in limits))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake over transport, which is connected."""
+        self._tls.set_transport(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell the application's protocol, and let go of everything."""
+        try:
+            super().connection_lost(exc)
+        finally:
+            self._tls.release()
+
+    def taking_over(self, *, paused: bool) -> None:
+        """Learn that a transport has this protocol from now on: start_tls().
+
+        paused says whether it has paused the protocol before, which is the application's.
+        """
+        self._ssl_writing_paused = self._app_writing_paused = paused
+
+    def resume_writing(self) -> None:
+        """Go on sending records: the transport below has room again."""
+        self._ssl_writing_paused = False
+        self._process_outgoing()
+
+    def _do_read(self) -> None:
+        self._tls.do_read()
+
+    def _do_write(self) -> None:
+        self._tls.do_write()
+
+    def _process_outgoing(self) -> None:
+        self._tls.process_outgoing()
+
+    def _on_shutdown_complete(self, shutdown_exc: BaseException | None) -> None:
+        if shutdown_exc is None and not self._eof_received:
+            self._tls.close_notify_received = True
+        super()._on_shutdown_complete(shutdown_exc)  # type: ignore[misc]
+
+    def _get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "close_notify_received":
+            return self._tls.close_notify_received
+        return super()._get_extra_info(name, default)
