@@ -41,7 +41,8 @@ def test_a_payload_becomes_the_result(run: Run, extension: Any, how: str) -> Non
     async def main() -> list[int]:
         made = [extension.make() for _ in range(100)]
         extension.complete(made[0][0], 100, "n", how)
-        return await asyncio.gather(*(future for _, future in made))
+        results: list[int] = await asyncio.gather(*(future for _, future in made))
+        return results
 
     assert run(main()) == list(range(100))
 
@@ -159,7 +160,7 @@ def test_outside_of_a_loop_it_is_refused(extension: Any) -> None:
 
 def test_a_loop_without_descriptors_says_so(extension: Any) -> None:
     class Deaf(asyncio.SelectorEventLoop):
-        def add_reader(self, *_arguments: Any) -> Any:
+        def add_reader(self, *_arguments: Any) -> Any:  # type: ignore[override]
             raise NotImplementedError("deaf")
 
     async def main() -> None:
