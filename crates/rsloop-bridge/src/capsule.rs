@@ -175,21 +175,34 @@ fn table(py: Python<'_>) -> PyResult<Option<&'static Api>> {
     if module.is_none() {
         return Ok(None);
     }
-    let capsule = module.getattr(&*rsloop_abi::CAPSULE_ATTRIBUTE.to_string_lossy())?;
-    // SAFETY: attached, and the object is alive. The call checks that it is a capsule of that
-    // name, and returns NULL with an exception set otherwise.
-    let pointer =
-        unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), rsloop_abi::CAPSULE_NAME.as_ptr()) };
-    if pointer.is_null() {
-        let refused = PyImportError::new_err("rsloop_core carries no usable C API");
-        refused.set_cause(py, PyErr::take(py));
-        return Err(refused);
-    }
+    let attribute = &*rsloop_abi::CAPSULE_ATTRIBUTE.to_string_lossy();
+    let pointer = module.getattr(attribute).map(|capsule| {
+        // SAFETY: attached, and the object is alive. The call checks that it is a capsule of
+        // that name, and returns NULL with an exception set otherwise.
+        unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), rsloop_abi::CAPSULE_NAME.as_ptr()) }
+    });
+    let pointer = match pointer {
+        Ok(pointer) if !pointer.is_null() => pointer,
+        broken => {
+            let refused = PyImportError::new_err(format!(
+                "rsloop_core carries no usable C API; this extension uses version {}",
+                version()
+            ));
+            refused.set_cause(py, broken.map_or_else(Some, |_| PyErr::take(py)));
+            return Err(refused);
+        }
+    };
     // SAFETY: the module's own capsule of that name points to a static table, or to something
     // that at least begins like one.
     let table = unsafe { checked(pointer) }.map_err(PyImportError::new_err)?;
     TABLE.get_or_init(py, || table);
     Ok(Some(table))
+}
+
+/// The version that this extension was built for.
+fn version() -> String {
+    let (major, minor) = (rsloop_abi::RSL_ABI_MAJOR, rsloop_abi::RSL_ABI_MINOR);
+    format!("{major}.{minor}")
 }
 
 /// Refuses a table that is too short, of another major version, or has a hole.
@@ -198,11 +211,7 @@ fn table(py: Python<'_>) -> PyResult<Option<&'static Api>> {
 /// `pointer` is valid for the life of the process, for as many bytes as its first word says, and
 /// never written to.
 unsafe fn checked(pointer: *const c_void) -> Result<&'static Api, String> {
-    let mine = format!(
-        "{}.{}",
-        rsloop_abi::RSL_ABI_MAJOR,
-        rsloop_abi::RSL_ABI_MINOR
-    );
+    let mine = version();
     // SAFETY: the caller vouches for the first word.
     let size = unsafe { pointer.cast::<u32>().read() };
     if (size as usize) < size_of::<[u64; 2]>() {
@@ -230,7 +239,7 @@ unsafe fn checked(pointer: *const c_void) -> Result<&'static Api, String> {
         // SAFETY: within the size that was just checked, and aligned like the table.
         if unsafe { pointer.cast::<usize>().add(place).read() } == 0 {
             return Err(format!(
-                "rsloop_core's C API lacks its entry number {}",
+                "version {major}.{minor} of rsloop_core's C API lacks its entry number {}",
                 place - first
             ));
         }

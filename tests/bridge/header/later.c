@@ -138,10 +138,24 @@ find(PyObject *module, PyObject *unused)
     return found < 0 ? NULL : PyBool_FromLong(found);
 }
 
+/* has(): whether the core's table holds the entry that this build names. */
+static PyObject *
+has(PyObject *module, PyObject *unused)
+{
+    const rsl_api *api = rsl_api_import();
+    (void)module;
+    (void)unused;
+#ifndef ENTRY
+#define ENTRY on_loop_thread
+#endif
+    return api == NULL ? NULL : PyBool_FromLong(RSL_HAS(api, ENTRY));
+}
+
 static PyMethodDef methods[] = {
     {"later", later, METH_O, NULL},
     {"check", check, METH_O, NULL},
     {"find", find, METH_NOARGS, NULL},
+    {"has", has, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
