@@ -7,6 +7,7 @@
 //! | `poller.rs` | [`Poller`] and [`Events`]: the contract that each operating system's file fulfils |
 //! | `registry.rs` | [`Registry`]: the table from descriptor to what watches it |
 //! | `socket.rs` | bytes in and out of a connected socket |
+//! | `datagram.rs` | datagrams in and out of a socket |
 //! | `wakeup.rs` | [`Wakeup`]: the descriptor by which other threads end a wait |
 //! | `sys/` | the system calls: `epoll.rs` and `eventfd.rs` (Linux), `kqueue.rs` and `pipe.rs` (macOS and the BSDs) |
 //!
@@ -18,6 +19,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod datagram;
 mod interest;
 mod poller;
 mod registry;

@@ -12,10 +12,10 @@ use crate::sys::borrow;
 
 /// A broken connection is an error for the caller, not a signal for the process.
 #[cfg(not(target_vendor = "apple"))]
-const QUIET: SendFlags = SendFlags::NOSIGNAL;
+pub(crate) const QUIET: SendFlags = SendFlags::NOSIGNAL;
 /// CPython ignores SIGPIPE, and there is no flag here.
 #[cfg(target_vendor = "apple")]
-const QUIET: SendFlags = SendFlags::empty();
+pub(crate) const QUIET: SendFlags = SendFlags::empty();
 
 /// Read what has come into `buffer`, and return how many bytes: 0 at the end of the stream.
 ///

@@ -5,6 +5,7 @@
 //! arguments, objects that stay out of the garbage collector while they are queued, heap
 //! types over a Python base that has a layout of its own.
 
+pub(crate) mod audit;
 pub(crate) mod buffer;
 pub(crate) mod context;
 pub(crate) mod fastcall;

@@ -1,16 +1,21 @@
-//! Transports: the hot half of `rsloop_core._stream_transport.StreamTransport`.
+//! Transports: the hot halves of `rsloop_core._stream_transport.StreamTransport` and of
+//! `rsloop_core._datagram_transport.DatagramTransport`.
 //!
-//! The cold half is CPython's own `_SelectorSocketTransport`, from which the Python class
-//! derives: set-up, closing, half-close, sendfile, repr, the warning for an unclosed transport.
-//! It keeps its state here, through properties.
+//! The cold halves are CPython's own `_SelectorSocketTransport` and `_SelectorDatagramTransport`,
+//! from which the Python classes derive: set-up, closing, half-close, sendfile, repr, the warning
+//! for an unclosed transport. They keep their state here, through properties.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `stream` | the state, as Rust and the inherited code see it |
+//! | `stream` | the state of a stream transport, as Rust and the inherited code see it |
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
 //! | `write_buffer` | what the kernel has refused so far |
+//! | `datagram` | the same for datagrams |
+//! | `failure` | what an error ends |
 
+mod datagram;
+mod failure;
 mod read;
 mod stream;
 mod write;
@@ -19,12 +24,19 @@ mod write_buffer;
 pub(crate) use stream::Stream;
 pub(crate) use write_buffer::Piece;
 
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+
+use crate::py::context;
+use failure::{fatal, is_transient, or_fatal};
 
 /// Which of our classes a transport is an instance of, for the loop to run it without asking.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Stream,
+    Datagram,
 }
 
 impl Kind {
@@ -35,6 +47,7 @@ impl Kind {
     pub(crate) fn run_readable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         match self {
             Self::Stream => read::run_readable(transport),
+            Self::Datagram => datagram::run_readable(transport),
         }
     }
 
@@ -43,12 +56,14 @@ impl Kind {
     pub(crate) fn run_writable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         match self {
             Self::Stream => write::run_writable(transport),
+            Self::Datagram => datagram::run_writable(transport),
         }
     }
 }
 
 /// Adds the classes to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    datagram::add_to(module)?;
     module.add_class::<stream::Stream>()?;
     module.add_function(wrap_pyfunction!(stream::open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(attach_stream_methods, module)?)
@@ -60,4 +75,31 @@ fn attach_stream_methods(class: &Bound<'_, pyo3::types::PyType>) -> PyResult<()>
     stream::know_class(class)?;
     crate::py::fastcall::attach(class, write::methods())?;
     crate::py::fastcall::attach(class, read::methods())
+}
+
+/// The context for protocol calls that follow from this one: given to the transport (3.15),
+/// or a copy of the current one.
+fn context_for_io(slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    if cfg!(Py_3_15) {
+        let given = slf.getattr(intern!(py, "_context"))?;
+        if !given.is_none() {
+            return Ok(given.unbind());
+        }
+    }
+    context::copy_current(py).map(Bound::unbind)
+}
+
+/// Refuses what asyncio's transports do not take as data.
+fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
+    if data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyByteArray>()
+        || data.is_instance_of::<PyMemoryView>()
+    {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "data argument must be a bytes-like object, not {}",
+        data.get_type().name()?.repr()?
+    )))
 }

@@ -11,10 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
-use super::Kind;
 use super::stream::{ProtocolKind, Stream};
+use super::{Kind, context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
-use crate::loop_::{LoopBase, is_fatal_to_loop};
+use crate::loop_::LoopBase;
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
 use crate::py::{buffer, context};
 use crate::tls::Tls;
@@ -30,7 +30,7 @@ pub(super) fn methods() -> Vec<Method> {
 
 fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let current = this.context_for_io(slf)?;
+    let current = context_for_io(slf)?;
     let start = this.state.with(py, |state| {
         if state.closing || state.paused {
             return None;
@@ -192,42 +192,11 @@ fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
 
 #[cold]
 fn read_failed(transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-        _ => {
-            let error = os_error(transport.py(), error);
-            or_fatal(
-                transport,
-                Err(error),
-                "Fatal read error on socket transport",
-            )
-        }
+    if is_transient(&error) {
+        return Ok(());
     }
-}
-
-/// Ends the connection when `result` is an error that the loop survives.
-#[inline]
-pub(super) fn or_fatal(
-    transport: &Bound<'_, PyAny>,
-    result: PyResult<Bound<'_, PyAny>>,
-    message: &str,
-) -> PyResult<()> {
-    match result {
-        Ok(_) => Ok(()),
-        Err(error) => fatal(transport, error, message),
-    }
-}
-
-#[cold]
-pub(super) fn fatal(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
-    let py = transport.py();
-    if is_fatal_to_loop(py, &error) {
-        return Err(error);
-    }
-    let arguments = (error.into_value(py), message);
-    transport
-        .call_method1(intern!(py, "_fatal_error"), arguments)
-        .map(drop)
+    let error = os_error(transport.py(), error);
+    fatal(transport, error, "Fatal read error on socket transport")
 }
 
 impl Stream {
@@ -239,18 +208,5 @@ impl Stream {
         unsafe {
             Self::of(transport.as_borrowed())
         }
-    }
-
-    /// The context for protocol calls that follow from this one: given to the transport (3.15),
-    /// or a copy of the current one.
-    pub(super) fn context_for_io(&self, slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        if cfg!(Py_3_15) {
-            let given = slf.getattr(intern!(py, "_context"))?;
-            if !given.is_none() {
-                return Ok(given.unbind());
-            }
-        }
-        context::copy_current(py).map(Bound::unbind)
     }
 }

@@ -2,16 +2,15 @@
 
 use std::io;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
-use super::Kind;
-use super::read::fatal;
 use super::stream::{State, Stream};
 use super::write_buffer::Piece;
+use super::{Kind, check_bytes_like, context_for_io, fatal, is_transient};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::{buffer, context};
@@ -122,19 +121,6 @@ fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyRe
     let py = slf.py();
     let closing = this.state.with(py, |state| state.closing);
     Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
-}
-
-fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
-    if data.is_instance_of::<PyBytes>()
-        || data.is_instance_of::<PyByteArray>()
-        || data.is_instance_of::<PyMemoryView>()
-    {
-        return Ok(());
-    }
-    Err(PyTypeError::new_err(format!(
-        "data argument must be a bytes-like object, not {}",
-        data.get_type().name()?.repr()?
-    )))
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.
@@ -303,7 +289,7 @@ impl Stream {
 
     fn await_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
-        let current = self.context_for_io(slf)?;
+        let current = context_for_io(slf)?;
         let (loop_, fd, _replaced) = self.state.with(py, |state| {
             let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
             (loop_, state.fd, state.write_context.replace(current))
@@ -329,13 +315,6 @@ impl Stream {
             None => Ok(()),
         }
     }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }
 
 #[cold]

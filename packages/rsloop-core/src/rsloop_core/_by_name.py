@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rsloop_core._core import LoopBase
+from rsloop_core._datagram_transport import DatagramTransport
 from rsloop_core._stream_transport import StreamTransport
 from rsloop_core._tls_protocol import SSLTransport
 
@@ -70,3 +71,7 @@ def writelines(self: StreamTransport | SSLTransport, list_of_data: Iterable[Any]
         SSLTransport.writelines(self, list_of_data)
     else:
         StreamTransport.writelines(self, list_of_data)
+
+
+def sendto(self: DatagramTransport, data: Any, addr: Any = None) -> None:
+    DatagramTransport.sendto(self, data, addr)

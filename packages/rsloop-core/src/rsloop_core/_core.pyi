@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import ssl
 from typing import Any, Self, final
 
@@ -6,14 +7,17 @@ from typing_extensions import CapsuleType, disjoint_base
 
 __all__ = [
     "_C_API",
+    "Datagram",
     "Handle",
     "LoopBase",
     "Stream",
     "TimerHandle",
     "Tls",
     "__version__",
+    "attach_datagram_methods",
     "attach_stream_methods",
     "attach_tls_methods",
+    "open_datagram",
     "open_stream",
     "open_tls",
 ]
@@ -92,9 +96,27 @@ class Tls:
     def set_phase(self, phase: object, name: str) -> None: ...
     def set_transport(self, transport: asyncio.BaseTransport) -> None: ...
 
+@final
+class Datagram:
+    closing: bool
+    conn_lost: int
+    paused: bool
+    protocol: asyncio.BaseProtocol | None
+    protocol_paused: bool
+    def __len__(self) -> int: ...
+    def clear(self) -> None: ...
+    def pending_bytes(self) -> int: ...
+    def release(self) -> None: ...
+    def set_high_water(self, bytes: int) -> None: ...
+    def set_peer(self, only_receiver: Any, connected: bool) -> None: ...
+
+def attach_datagram_methods(class_: type) -> None: ...
 def attach_stream_methods(class_: type) -> None: ...
 def attach_tls_methods(class_: type) -> None: ...
 def open_tls(transport: asyncio.Transport, tls: Tls) -> None: ...
+def open_datagram(
+    transport: asyncio.DatagramTransport, loop_: asyncio.SelectorEventLoop, sock: socket.socket
+) -> None: ...
 def open_stream(
     transport: asyncio.Transport, loop_: asyncio.SelectorEventLoop, fd: int
 ) -> None: ...

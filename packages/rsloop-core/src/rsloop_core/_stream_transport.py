@@ -8,26 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from rsloop_core._core import Stream, attach_stream_methods, open_stream
 from rsloop_core._tls_protocol import SSLProtocol
+from rsloop_core._transport_fields import in_state, set_by_inherited_code
 
 if TYPE_CHECKING:
     import socket
 
 
 def _in_stream(name: str) -> property:
-    """Make a property for a field that inherited code sets and Rust reads."""
-
-    def read(self: "StreamTransport") -> Any:
-        return getattr(self._stream, name)
-
-    def write(self: "StreamTransport", value: Any) -> None:
-        setattr(self._stream, name, value)
-
-    return property(read, write)
-
-
-def _set_by_inherited_code(read: Any) -> property:
-    """Make a property whose initial assignment by inherited code does nothing."""
-    return property(read, lambda _self, _value: None)
+    return in_state("_stream", name)
 
 
 class StreamTransport(selector_events._SelectorSocketTransport):
@@ -50,10 +38,10 @@ class StreamTransport(selector_events._SelectorSocketTransport):
     _protocol_paused = _in_stream("protocol_paused")
 
     #: Inherited code looks whether it is empty, and clears it.
-    _buffer = _set_by_inherited_code(lambda self: self._stream)
+    _buffer = set_by_inherited_code(lambda self: self._stream)
     #: Rust calls neither; set in each instance they would be reference cycles.
-    _write_ready = _set_by_inherited_code(lambda _self: None)
-    _read_ready_cb = _set_by_inherited_code(lambda _self: None)
+    _write_ready = set_by_inherited_code(lambda _self: None)
+    _read_ready_cb = set_by_inherited_code(lambda _self: None)
 
     def __init__(
         self,

@@ -1,0 +1,153 @@
+//! From readiness to `datagram_received`.
+
+use std::net::SocketAddr;
+
+use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rsloop_reactor::{Interest, datagram};
+
+use super::address::{self, Family};
+use super::state::Datagram;
+use crate::error::os_error;
+use crate::loop_::LoopBase;
+use crate::py::context;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::transports::{Kind, context_for_io, fatal, is_transient};
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![Method {
+        name: c"_add_reader",
+        function: fastcall!(Datagram, "_add_reader", 0, add_reader),
+        doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
+            Begin to read, unless paused or closing. Inherited code calls this.",
+    }]
+}
+
+fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    let py = slf.py();
+    let current = context_for_io(slf)?;
+    let start = this.state.with(py, |state| {
+        if state.closing || state.paused {
+            return None;
+        }
+        let loop_ = state.loop_.as_ref()?.clone_ref(py);
+        Some((loop_, state.fd, state.read_context.replace(current)))
+    });
+    if let Some((loop_, fd, _replaced)) = start {
+        let loop_ = loop_.get();
+        loop_.watch_transport(Kind::Datagram, slf, fd, Interest::READABLE)?;
+    }
+    Ok(py.None())
+}
+
+/// What an event for reading needs, taken out of the state at once.
+struct Turn {
+    fd: std::os::fd::RawFd,
+    by_kernel: bool,
+    sock: Py<PyAny>,
+    loop_: Py<LoopBase>,
+    protocol: Py<PyAny>,
+    context: Py<PyAny>,
+}
+
+/// Takes one datagram, and tells the protocol.
+///
+/// One in a turn, as in asyncio: what the protocol schedules runs before it gets the next one.
+pub(in crate::transports) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let this = Datagram::of_transport(transport)?;
+    let turn = this.state.with(py, |state| {
+        // It may have been closed or paused since the event was fetched.
+        if state.conn_lost > 0 || state.closing || state.paused {
+            return None;
+        }
+        Some(Turn {
+            fd: state.fd,
+            by_kernel: state.plain && state.family != Family::Other,
+            sock: state.sock.as_ref()?.clone_ref(py),
+            loop_: state.loop_.as_ref()?.clone_ref(py),
+            protocol: state.protocol.as_ref()?.clone_ref(py),
+            context: state.read_context.as_ref()?.clone_ref(py),
+        })
+    });
+    let Some(turn) = turn else { return Ok(()) };
+    context::run_in(turn.context.bind_borrowed(py), || {
+        let received = if turn.by_kernel {
+            this.receive(py, &turn)
+        } else {
+            receive_by_socket(transport, &turn)
+        };
+        match received {
+            Ok(Some((data, sender))) => turn
+                .protocol
+                .bind(py)
+                .call_method1(intern!(py, "datagram_received"), (data, sender))
+                .map(drop),
+            Ok(None) => Ok(()),
+            Err(error) if error.is_instance_of::<PyOSError>(py) => this.tell_of_error(py, error),
+            Err(error) => fatal(transport, error, "Fatal read error on datagram transport"),
+        }
+    })
+}
+
+/// The data of a datagram, and who sent it.
+type Received<'py> = Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
+
+impl Datagram {
+    /// Takes a datagram from the kernel; `None` when there is none.
+    fn receive<'py>(&self, py: Python<'py>, turn: &Turn) -> PyResult<Received<'py>> {
+        let received = turn.loop_.get().with_read_buffer(py, |space| {
+            let (count, sender) = datagram::receive_from(turn.fd, space)?;
+            Ok((PyBytes::new(py, &space[..count]), sender))
+        });
+        match received {
+            Ok((data, sender)) => {
+                let sender = match sender {
+                    Some(sender) => self.sender(py, sender)?,
+                    None => py.None().into_bound(py),
+                };
+                Ok(Some((data.into_any(), sender)))
+            }
+            Err(error) if is_transient(&error) => Ok(None),
+            Err(error) => Err(os_error(py, error)),
+        }
+    }
+
+    /// The tuple for `sender`.
+    fn sender<'py>(&self, py: Python<'py>, sender: SocketAddr) -> PyResult<Bound<'py, PyAny>> {
+        let known = self.state.with(py, |state| {
+            let (last, tuple) = state.last_sender.as_ref()?;
+            (*last == sender).then(|| tuple.clone_ref(py))
+        });
+        if let Some(known) = known {
+            return Ok(known.into_bound(py));
+        }
+        let tuple = address::to_python(py, &sender)?.into_any();
+        let kept = (sender, tuple.clone().unbind());
+        let replaced = self.state.with(py, |state| state.last_sender.replace(kept));
+        drop(replaced);
+        Ok(tuple)
+    }
+}
+
+/// Asks the socket for a datagram, as asyncio does.
+fn receive_by_socket<'py>(transport: &Bound<'py, PyAny>, turn: &Turn) -> PyResult<Received<'py>> {
+    let py = transport.py();
+    let room = transport.getattr(intern!(py, "max_size"))?;
+    let received = turn
+        .sock
+        .bind(py)
+        .call_method1(intern!(py, "recvfrom"), (room,));
+    match received {
+        Ok(received) => received.extract().map(Some),
+        Err(error)
+            if error.is_instance_of::<PyBlockingIOError>(py)
+                || error.is_instance_of::<PyInterruptedError>(py) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,282 @@
+//! The state of a datagram transport.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::PyType;
+
+use super::address::Family;
+use super::queue::SendQueue;
+use crate::loop_::LoopBase;
+use crate::py::fastcall::Receiver;
+use crate::py::gil_cell::GilCell;
+use crate::py::slot::Slot;
+
+/// The slot of the transport class that holds the [`Datagram`].
+static DATAGRAM: Slot = Slot::unknown();
+
+/// Learns where `class` keeps its state, and lets Python code only read it there.
+pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
+    DATAGRAM.find(class, "_datagram")?;
+    let py = class.py();
+    let read = wrap_pyfunction!(datagram_of, py)?;
+    let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
+    class.setattr("_datagram", property)
+}
+
+/// Return the state of a transport.
+#[pyfunction]
+fn datagram_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    DATAGRAM.read(transport)?.ok_or_else(not_initialised)
+}
+
+/// Give a transport of the socket sock its state, for good.
+#[pyfunction]
+pub(super) fn open_datagram(
+    transport: &Bound<'_, PyAny>,
+    loop_: Py<LoopBase>,
+    sock: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let datagram = Datagram::new(loop_, sock)?;
+    let datagram = Bound::new(transport.py(), datagram)?;
+    DATAGRAM.fill(transport, datagram.into_any())
+}
+
+#[cold]
+fn not_initialised() -> PyErr {
+    PyRuntimeError::new_err("the transport's __init__() was not called")
+}
+
+/// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach.
+///
+/// `len()` of it is the number of datagrams that wait to be sent.
+#[pyclass(frozen, module = "rsloop_core._core")]
+pub(crate) struct Datagram {
+    pub(super) state: GilCell<State>,
+}
+
+/// `closing` and `conn_lost` mean what they mean in a stream transport. `sock` is `None` once the
+/// connection is lost: nothing is sent after that.
+pub(super) struct State {
+    pub(super) fd: RawFd,
+    pub(super) family: Family,
+    /// Whether `sock` is a `socket.socket` itself, so that its methods do what the kernel does.
+    pub(super) plain: bool,
+    pub(super) sock: Option<Py<PyAny>>,
+    pub(super) loop_: Option<Py<LoopBase>>,
+    pub(super) protocol: Option<Py<PyAny>>,
+    /// Whether the kernel knows where to send.
+    pub(super) connected: bool,
+    /// The only address that `sendto` takes: that of `remote_addr`.
+    pub(super) only_receiver: Option<Py<PyAny>>,
+    pub(super) closing: bool,
+    pub(super) paused: bool,
+    pub(super) protocol_paused: bool,
+    pub(super) conn_lost: u32,
+    pub(super) high_water_bytes: usize,
+    /// The contexts in which reading and writing were asked for; the protocol's methods run there.
+    pub(super) read_context: Option<Py<PyAny>>,
+    pub(super) write_context: Option<Py<PyAny>>,
+    pub(super) pending: SendQueue,
+    /// The last sender, and the tuple made of it: it often sends again, or is answered.
+    pub(super) last_sender: Option<(SocketAddr, Py<PyAny>)>,
+}
+
+impl Receiver for Datagram {
+    #[inline]
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
+        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
+        // `open_datagram` has put there for good: a `Datagram`, or nothing.
+        unsafe {
+            match DATAGRAM.get(object) {
+                Some(datagram) => Ok(&*std::ptr::from_ref(
+                    datagram.cast_unchecked::<Self>().get(),
+                )),
+                None => Err(not_initialised()),
+            }
+        }
+    }
+}
+
+impl Datagram {
+    /// The state of an open transport.
+    fn new(loop_: Py<LoopBase>, sock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            state: GilCell::new(State {
+                fd: sock.call_method0("fileno")?.extract()?,
+                family: Family::of(sock)?,
+                plain: is_plain(sock)?,
+                sock: Some(sock.clone().unbind()),
+                loop_: Some(loop_),
+                protocol: None,
+                connected: false,
+                only_receiver: None,
+                closing: false,
+                paused: false,
+                protocol_paused: false,
+                conn_lost: 0,
+                high_water_bytes: 64 * 1024,
+                read_context: None,
+                write_context: None,
+                pending: SendQueue::default(),
+                last_sender: None,
+            }),
+        })
+    }
+
+    /// The state of a transport that the loop knows.
+    pub(super) fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
+        // SAFETY: only the methods of the transport class give a transport to the loop.
+        #[expect(unsafe_code, reason = "the registry holds objects, not their classes")]
+        unsafe {
+            Self::of(transport.as_borrowed())
+        }
+    }
+}
+
+/// Whether `sock` is of the class `socket.socket` itself.
+fn is_plain(sock: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let class = sock.py().import("socket")?.getattr("socket")?;
+    Ok(sock.get_type().is(&class))
+}
+
+#[pymethods]
+impl Datagram {
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.state.with(py, |state| state.pending.len())
+    }
+
+    /// Return what flow control counts of what waits to be sent.
+    fn pending_bytes(&self, py: Python<'_>) -> usize {
+        self.state.with(py, |state| state.pending.bytes())
+    }
+
+    /// Forget what waits to be sent.
+    fn clear(&self, py: Python<'_>) {
+        let pending = self
+            .state
+            .with(py, |state| std::mem::take(&mut state.pending));
+        drop(pending);
+    }
+
+    /// Let go of the socket, the loop and the contexts: the connection is lost.
+    fn release(&self, py: Python<'_>) {
+        let released = self.state.with(py, |state| {
+            state.fd = -1;
+            (
+                std::mem::take(&mut state.pending),
+                state.sock.take(),
+                state.loop_.take(),
+                state.protocol.take(),
+                state.read_context.take(),
+                state.write_context.take(),
+                state.last_sender.take(),
+            )
+        });
+        drop(released);
+    }
+
+    /// Set the only address that sendto() takes, and whether the socket is connected.
+    fn set_peer(&self, py: Python<'_>, only_receiver: Option<Py<PyAny>>, connected: bool) {
+        let replaced = self.state.with(py, |state| {
+            state.connected = connected;
+            std::mem::replace(&mut state.only_receiver, only_receiver)
+        });
+        drop(replaced);
+    }
+
+    /// Set the number of bytes above which the protocol is paused.
+    fn set_high_water(&self, py: Python<'_>, bytes: usize) {
+        self.state.with(py, |state| state.high_water_bytes = bytes);
+    }
+
+    #[getter]
+    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| {
+            state
+                .protocol
+                .as_ref()
+                .map(|protocol| protocol.clone_ref(py))
+        })
+    }
+
+    #[setter]
+    fn set_protocol(&self, py: Python<'_>, protocol: Option<Py<PyAny>>) {
+        let replaced = self
+            .state
+            .with(py, |state| std::mem::replace(&mut state.protocol, protocol));
+        drop(replaced);
+    }
+
+    #[getter]
+    fn closing(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.closing)
+    }
+
+    #[setter]
+    fn set_closing(&self, py: Python<'_>, value: bool) {
+        self.state.with(py, |state| state.closing = value);
+    }
+
+    #[getter]
+    fn paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.paused)
+    }
+
+    #[setter]
+    fn set_paused(&self, py: Python<'_>, value: bool) {
+        self.state.with(py, |state| state.paused = value);
+    }
+
+    #[getter]
+    fn protocol_paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.protocol_paused)
+    }
+
+    #[setter]
+    fn set_protocol_paused(&self, py: Python<'_>, value: bool) {
+        self.state.with(py, |state| state.protocol_paused = value);
+    }
+
+    #[getter]
+    fn conn_lost(&self, py: Python<'_>) -> u32 {
+        self.state.with(py, |state| state.conn_lost)
+    }
+
+    #[setter]
+    fn set_conn_lost(&self, py: Python<'_>, value: u32) {
+        self.state.with(py, |state| state.conn_lost = value);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.state
+            .try_with(|state| {
+                visit.call(&state.sock)?;
+                visit.call(&state.loop_)?;
+                visit.call(&state.protocol)?;
+                visit.call(&state.only_receiver)?;
+                visit.call(&state.read_context)?;
+                visit.call(&state.write_context)?;
+                state.pending.traverse(&visit)
+            })
+            .unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self) {
+        let cleared = self.state.try_with_mut(|state| {
+            (
+                state.sock.take(),
+                state.loop_.take(),
+                state.protocol.take(),
+                state.only_receiver.take(),
+                state.read_context.take(),
+                state.write_context.take(),
+                std::mem::take(&mut state.pending),
+            )
+        });
+        drop(cleared);
+    }
+}

@@ -1,0 +1,72 @@
+"""Datagram transports: CPython's transport, with its hot half and its state in Rust."""
+
+import asyncio
+import sys
+from asyncio import constants, selector_events
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from rsloop_core._core import Datagram, attach_datagram_methods, open_datagram
+from rsloop_core._transport_fields import in_state, set_by_inherited_code
+
+if TYPE_CHECKING:
+    import socket
+
+
+def _in_datagram(name: str) -> property:
+    return in_state("_datagram", name)
+
+
+class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.DatagramTransport):
+    """A datagram socket.
+
+    What happens with each datagram is Rust: receiving, sendto(), flow control. What happens once
+    in the life of a transport is the running CPython's.
+    """
+
+    #: Set once, by open_datagram(), and read-only: Rust looks into it without asking.
+    __slots__ = ("_datagram",)
+
+    _datagram: Datagram
+
+    _closing = _in_datagram("closing")
+    _conn_lost = _in_datagram("conn_lost")
+    _paused = _in_datagram("paused")
+    _protocol = _in_datagram("protocol")
+    _protocol_paused = _in_datagram("protocol_paused")
+
+    #: Inherited code looks whether it is empty, and clears it.
+    _buffer = set_by_inherited_code(lambda self: self._datagram)
+    _buffer_size = set_by_inherited_code(lambda self: self._datagram.pending_bytes())
+
+    def __init__(
+        self,
+        loop: asyncio.SelectorEventLoop,
+        sock: "socket.socket",
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        open_datagram(self, loop, sock)
+        # The type checker knows this class by another constructor.
+        super().__init__(loop, sock, protocol, address, *args, **kwargs)  # type: ignore[call-arg, arg-type]
+        connected = self._extra["peername"] is not None
+        self._datagram.set_peer(address or None, connected)
+
+    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        super()._set_write_buffer_limits(high, low)
+        self._datagram.set_high_water(int(min(self._high_water, sys.maxsize)))
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        try:
+            super()._call_connection_lost(exc)
+        finally:
+            self._datagram.release()
+
+    def _warn_of_late_write(self, earlier: int) -> None:
+        if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+            logger.warning("socket.send() raised exception.")
+
+
+attach_datagram_methods(DatagramTransport)
