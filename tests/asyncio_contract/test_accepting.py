@@ -1,0 +1,324 @@
+"""How a server takes connections: many at once, without descriptors, ten thousand in all."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from asyncio import constants
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Run, stdlib_fault
+from .recorders import Calls, Recorder
+
+
+class Counter(Calls, asyncio.Protocol):
+    """One object for all connections of a server, which it counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transports: list[Any] = []
+        self.gone = 0
+
+    def __call__(self) -> "Counter":
+        return self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transports.append(transport)
+        self.note("connection_made")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone += 1
+        self.note("connection_lost")
+
+    async def closed(self) -> None:
+        """Close every connection, and wait until that is done."""
+        for transport in self.transports:
+            transport.close()
+        await self.until(lambda: self.gone == len(self.transports))
+
+
+class Reports(Calls):
+    """An exception handler that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts: list[dict[str, Any]] = []
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.contexts.append(context)
+        self.note("report")
+
+
+def connecting(address: Any) -> socket.socket:
+    """Return a socket that connects to `address` without waiting for it."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    assert sock.connect_ex(address) in (0, 115)
+    return sock
+
+
+def test_a_burst_of_connections(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Counter()
+        server = await loop.create_server(counter, "127.0.0.1", 0, backlog=400)
+        with contextlib.ExitStack() as clients:
+            address = server.sockets[0].getsockname()
+            names = set()
+            for _ in range(300):
+                sock = clients.enter_context(connecting(address))
+                await loop.sock_connect(sock, address)
+                names.add(sock.getsockname())
+            await counter.until(lambda: len(counter.transports) == 300)
+            assert {one.get_extra_info("peername") for one in counter.transports} == names
+            server.close()
+            await counter.closed()
+
+    run(main())
+
+
+@pytest.mark.parametrize("backlog", [0, 1])
+def test_a_small_backlog_serves_as_well(run: Run, loop_kind: str, backlog: int) -> None:
+    if backlog == 0 and sys.version_info < (3, 14):
+        stdlib_fault(loop_kind, "accepts nothing with this backlog")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Counter()
+        server = await loop.create_server(counter, "127.0.0.1", 0, backlog=backlog)
+        with contextlib.ExitStack() as clients:
+            for number in range(1, 4):
+                clients.enter_context(connecting(server.sockets[0].getsockname()))
+                await counter.until(lambda number=number: len(counter.transports) == number)  # type: ignore[misc]
+            server.close()
+            await counter.closed()
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["ipv4", "ipv6", "unix"])
+def test_what_an_accepted_connection_is(run: Run, tmp_path: Path, kind: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Counter()
+        server: asyncio.Server
+        if kind == "unix":
+            address: Any = str(tmp_path / "socket")
+            server = await loop.create_unix_server(counter, address)
+            client = socket.socket(socket.AF_UNIX)
+        else:
+            host = "127.0.0.1" if kind == "ipv4" else "::1"
+            server = await loop.create_server(counter, host, 0)
+            address = server.sockets[0].getsockname()
+            client = socket.socket(server.sockets[0].family)
+        with client:
+            client.connect(address)
+            await counter.until(lambda: bool(counter.transports))
+            transport = counter.transports[0]
+            accepted = transport.get_extra_info("socket")
+            assert transport.get_extra_info("peername") == client.getsockname()
+            assert transport.get_extra_info("sockname") == client.getpeername() == address
+            assert (accepted.family, accepted.type) == (client.family, socket.SOCK_STREAM)
+            assert accepted.proto == server.sockets[0].proto
+            assert accepted.gettimeout() == 0
+            assert not os.get_blocking(accepted.fileno())
+            assert fcntl.fcntl(accepted.fileno(), fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+            if kind != "unix":
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
+def test_named_unix_clients(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Counter()
+        server = await loop.create_unix_server(counter, str(tmp_path / "server"))
+        for name in (str(tmp_path / "client"), f"\0rsloop-{os.getpid()}-{tmp_path.name}".encode()):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.bind(name)
+                client.connect(str(tmp_path / "server"))
+                before = len(counter.transports)
+                await counter.until(lambda before=before: len(counter.transports) > before)  # type: ignore[misc]
+                assert counter.transports[-1].get_extra_info("peername") == name
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
+class Listener(socket.socket):
+    """A listening socket with a method of its own, whose first connection is gone already."""
+
+    accepted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.accepted += 1
+        if self.accepted == 1:
+            raise ConnectionAbortedError(103, "Software caused connection abort")
+        return super().accept()
+
+
+def test_a_subclass_accepts_by_its_own_method(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Counter()
+        listener = Listener()
+        listener.bind(("127.0.0.1", 0))
+        server = await loop.create_server(counter, sock=listener)
+        with connecting(listener.getsockname()):
+            await counter.until(lambda: bool(counter.transports))
+            assert listener.accepted > 1
+            assert counter.transports[0].get_extra_info("socket").gettimeout() == 0
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
+@contextlib.contextmanager
+def few_descriptors(left: int) -> Iterator[None]:
+    """Leave the process so many free descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open("/dev/null", os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 20, hard))
+    try:
+        while True:
+            try:
+                held.append(os.dup(held[0]))
+            except OSError:
+                break
+        for _ in range(left):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def test_want_of_descriptors_is_waited_out(run: Run, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "reports it a hundred times a second")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports = Reports()
+        loop.set_exception_handler(reports)
+        counter = Counter()
+        server = await loop.create_server(counter, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        # Signals need descriptors of the loop, which it opens before it first waits.
+        await asyncio.sleep(0.01)
+        clients = [connecting(address) for _ in range(8)]
+        with few_descriptors(3):
+            await counter.until(lambda: len(counter.transports) == 3)
+            before = time.process_time()
+            await asyncio.sleep(2.5)
+            assert time.process_time() - before < 0.05 * 2.5
+            assert len(counter.transports) == 3
+        [report] = reports.contexts
+        assert report["message"] == "socket.accept() out of system resource"
+        assert report["exception"].errno == 24
+        assert report["socket"].getsockname() == address
+        await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 8), 3)
+        # A new want is a new report.
+        clients += [connecting(address) for _ in range(2)]
+        with few_descriptors(0):
+            await reports.until(lambda: len(reports.calls) == 2)
+        await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 10), 3)
+        assert len(reports.calls) == 2
+        for client in clients:
+            client.close()
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
+def test_server_closed_while_it_wants_descriptors(
+    run: Run, loop_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdlib_fault(loop_kind, "tries to listen on the closed socket")
+    monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.05)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports = Reports()
+        loop.set_exception_handler(reports)
+        server = await loop.create_server(Recorder, "127.0.0.1", 0)
+        await asyncio.sleep(0.01)
+        with connecting(server.sockets[0].getsockname()):
+            with few_descriptors(0):
+                await reports.until(lambda: bool(reports.calls))
+                server.close()
+            await asyncio.sleep(0.2)
+        assert len(reports.calls) == 1
+
+    run(main())
+
+
+CLIENT = """
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+address = ("127.0.0.1", int(sys.argv[1]))
+sockets = [socket.create_connection(address) for _ in range(int(sys.argv[2]))]
+for sock in sockets:
+    sock.send(b"ping")
+for sock in sockets:
+    assert sock.recv(10) == b"pong"
+"""
+
+
+def test_ten_thousand_connections(run: Run) -> None:
+    count = 10_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + 500:
+        pytest.skip("the system allows too few descriptors")
+
+    class Pong(Counter):
+        answered = 0
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transports.append(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            assert exc is None or isinstance(exc, ConnectionResetError)
+            self.gone += 1
+            if self.gone == count:
+                self.note("all")
+
+        def data_received(self, data: bytes) -> None:
+            assert data == b"ping"
+            self.answered += 1
+            if self.answered == count:
+                for transport in self.transports:
+                    transport.write(b"pong")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = Pong()
+        server = await loop.create_server(counter, "127.0.0.1", 0, backlog=1000)
+        port = str(server.sockets[0].getsockname()[1])
+        command = [sys.executable, "-c", CLIENT, port, str(count)]
+        client = subprocess.Popen(command)  # noqa: ASYNC220 - it is a matter of a millisecond
+        await counter.until(lambda: counter.gone == count)
+        assert await asyncio.to_thread(client.wait) == 0
+        server.close()
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        run(main())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
