@@ -6,6 +6,7 @@
 //! | `interest.rs` | [`Interest`] and [`Readiness`]: what is watched, and what has come |
 //! | `poller.rs` | [`Poller`] and [`Events`]: the contract that each operating system's file fulfils |
 //! | `registry.rs` | [`Registry`]: the table from descriptor to what watches it |
+//! | `listener.rs` | connections out of a listening socket |
 //! | `socket.rs` | bytes in and out of a connected socket |
 //! | `datagram.rs` | datagrams in and out of a socket |
 //! | `wakeup.rs` | [`Wakeup`]: the descriptor by which other threads end a wait |
@@ -21,6 +22,7 @@
 
 pub mod datagram;
 mod interest;
+pub mod listener;
 mod poller;
 mod registry;
 pub mod socket;

@@ -6,7 +6,9 @@
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
-use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, ipproto, sockopt,
+};
 
 use crate::sys::borrow;
 
@@ -47,3 +49,20 @@ pub fn send_vectored(fd: RawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
 
 /// How many pieces the kernel takes in one call.
 pub const MOST_PIECES: usize = 1024;
+
+/// Tell whether a socket of this family, type and protocol is one of TCP.
+#[must_use]
+pub fn is_tcp(family: i32, kind: i32, protocol: i32) -> bool {
+    let inet = [AddressFamily::INET, AddressFamily::INET6];
+    inet.iter().any(|inet| i32::from(inet.as_raw()) == family)
+        && u32::try_from(kind) == Ok(SocketType::STREAM.as_raw())
+        && u32::try_from(protocol) == Ok(ipproto::TCP.as_raw().get())
+}
+
+/// Let small writes to a TCP socket go out at once.
+///
+/// # Errors
+/// Those of setsockopt(2), with their `errno`.
+pub fn set_nodelay(fd: RawFd) -> io::Result<()> {
+    Ok(sockopt::set_tcp_nodelay(borrow(fd)?, true)?)
+}

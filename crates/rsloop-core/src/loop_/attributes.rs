@@ -13,10 +13,11 @@ impl LoopBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(
+        py: Python<'_>,
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
     ) -> PyResult<Self> {
-        Self::open()
+        Self::open(py)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -125,5 +126,15 @@ impl LoopBase {
             .task_factory
             .with(slf.py(), |factory| std::mem::replace(factory, value));
         drop(replaced);
+    }
+
+    #[getter(_transports)]
+    fn get_transports(slf: &Bound<'_, Self>) -> Py<PyAny> {
+        slf.get().transports.clone_ref(slf.py()).into_any()
+    }
+
+    #[setter(_transports)]
+    fn set_transports(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+        // Inherited code makes a dictionary, which we have no use for.
     }
 }

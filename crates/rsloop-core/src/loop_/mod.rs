@@ -7,6 +7,7 @@
 //! | `timers` | `call_later`, `call_at`, and the heap behind them |
 //! | `create` | `create_future`, `create_task` |
 //! | `watch` | readers and writers: descriptors and what waits for them |
+//! | `transports` | which transport uses a descriptor |
 //! | `run` | the tick: poll, collect what is due, run it |
 //! | `attributes` | the private attributes that inherited asyncio code reads and writes |
 
@@ -16,6 +17,7 @@ mod run;
 mod schedule;
 mod state;
 mod timers;
+mod transports;
 mod watch;
 
 pub(crate) use run::is_fatal_to_loop;
@@ -33,6 +35,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         schedule::methods(),
         timers::methods(),
         create::methods(),
+        transports::methods(),
         watch::methods(),
     ] {
         fastcall::attach(&class, methods)?;

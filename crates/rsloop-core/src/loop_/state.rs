@@ -10,6 +10,7 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
+use super::transports::Transports;
 use crate::bridge_abi::shared::{CloseKind, Shared};
 use crate::clock;
 use crate::py::fastcall::Receiver;
@@ -32,6 +33,7 @@ pub(crate) struct LoopBase {
     pub(super) ready: GilCell<ReadyQueue<Ready>>,
     pub(super) timers: GilCell<TimerHeap<Timer>>,
     pub(super) io: GilCell<Option<Io>>,
+    pub(super) transports: Py<Transports>,
     /// Where received bytes land before they become a `bytes` object; made with the first.
     read_buffer: GilCell<Vec<u8>>,
     pub(super) policy: GilCell<TickPolicy>,
@@ -112,7 +114,7 @@ impl Receiver for LoopBase {
 
 impl LoopBase {
     /// Opens the descriptors of a new loop.
-    pub(super) fn open() -> PyResult<Self> {
+    pub(super) fn open(py: Python<'_>) -> PyResult<Self> {
         let poller = Poller::new()?;
         let wakeup = Wakeup::new()?;
         poller.add(wakeup.as_raw_fd(), Token::WAKEUP, Interest::READABLE)?;
@@ -123,6 +125,7 @@ impl LoopBase {
                 poller: Arc::new(poller),
                 registry: Registry::new(),
             })),
+            transports: Py::new(py, Transports::new())?,
             read_buffer: GilCell::new(Vec::new()),
             policy: GilCell::new(TickPolicy::new(clock::POLL_BUDGET_TICKS)),
             shared: Arc::new(Shared::new(wakeup)),
@@ -155,6 +158,11 @@ impl LoopBase {
             }
             receive(buffer)
         })
+    }
+
+    /// Whether debug mode is on.
+    pub(crate) fn is_in_debug_mode(&self) -> bool {
+        self.debug.get()
     }
 
     /// Fails when the loop is closed.

@@ -193,13 +193,24 @@ impl LoopBase {
     }
 
     /// Stops watching a transport's descriptor for `interest`.
+    ///
+    /// Whoever else is watched by that number now has got it from a socket that was closed under
+    /// the transport, and stays.
     pub(crate) fn unwatch_transport(
         &self,
-        py: Python<'_>,
+        transport: &Bound<'_, PyAny>,
         fd: RawFd,
         interest: Interest,
     ) -> PyResult<()> {
-        self.take_interest(py, fd, interest).map(drop)
+        let py = transport.py();
+        let watched = self.io.with(py, |io| {
+            let source = io.as_ref().and_then(|io| io.registry.get(fd));
+            matches!(source, Some(Source::Transport(_, known)) if known.is(transport))
+        });
+        if watched {
+            self.take_interest(py, fd, interest)?;
+        }
+        Ok(())
     }
 
     /// Takes away what waits for `interest` in `fd`; `None` when nothing did.

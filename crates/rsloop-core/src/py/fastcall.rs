@@ -280,13 +280,14 @@ pub(crate) unsafe fn enter<R: Receiver>(
     }
 }
 
-fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
+/// Sets `error`, and returns what tells the interpreter that one is set.
+pub(super) fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
     error.restore(py);
     ptr::null_mut()
 }
 
 /// Turns the payload of a panic into the exception that reports it.
-fn panicked(payload: Box<dyn std::any::Any + Send>) -> PyErr {
+pub(super) fn panicked(payload: Box<dyn std::any::Any + Send>) -> PyErr {
     let reason = payload
         .downcast_ref::<&str>()
         .map(ToString::to_string)

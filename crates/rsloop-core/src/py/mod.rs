@@ -5,6 +5,7 @@
 //! arguments, objects that stay out of the garbage collector while they are queued, heap
 //! types over a Python base that has a layout of its own.
 
+pub(crate) mod attribute;
 pub(crate) mod audit;
 pub(crate) mod buffer;
 pub(crate) mod context;
@@ -13,3 +14,4 @@ pub(crate) mod gil_cell;
 pub(crate) mod handle;
 pub(crate) mod interpreter;
 pub(crate) mod slot;
+pub(crate) mod socket_object;

@@ -1,21 +1,32 @@
 //! Transports: the hot halves of `rsloop_core._stream_transport.StreamTransport` and of
 //! `rsloop_core._datagram_transport.DatagramTransport`.
 //!
+//!
 //! The cold halves are CPython's own `_SelectorSocketTransport` and `_SelectorDatagramTransport`,
-//! from which the Python classes derive: set-up, closing, half-close, sendfile, repr, the warning
-//! for an unclosed transport. They keep their state here, through properties.
+//! from which the Python classes derive: half-close, sendfile, repr, the warning for an unclosed
+//! transport; for datagrams also set-up and closing. They keep their state here, behind attributes.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `stream` | the state of a stream transport, as Rust and the inherited code see it |
+//! | `address` | Python's address tuples and the kernel's addresses |
+//! | `accept` | connections out of a listening socket |
+//! | `stream` | the state of a stream transport |
+//! | `attributes` | that state, as the inherited code sees it |
+//! | `open` | from a connected socket to `connection_made` |
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
+//! | `close` | pausing, and the way to `connection_lost` |
 //! | `write_buffer` | what the kernel has refused so far |
 //! | `datagram` | the same for datagrams |
 //! | `failure` | what an error ends |
 
+mod accept;
+mod address;
+mod attributes;
+mod close;
 mod datagram;
 mod failure;
+mod open;
 mod read;
 mod stream;
 mod write;
@@ -65,7 +76,8 @@ impl Kind {
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     datagram::add_to(module)?;
     module.add_class::<stream::Stream>()?;
-    module.add_function(wrap_pyfunction!(stream::open_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(accept::accept, module)?)?;
+    module.add_function(wrap_pyfunction!(open::open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(attach_stream_methods, module)?)
 }
 
@@ -74,7 +86,9 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn attach_stream_methods(class: &Bound<'_, pyo3::types::PyType>) -> PyResult<()> {
     stream::know_class(class)?;
     crate::py::fastcall::attach(class, write::methods())?;
-    crate::py::fastcall::attach(class, read::methods())
+    crate::py::fastcall::attach(class, read::methods())?;
+    crate::py::fastcall::attach(class, close::methods())?;
+    crate::py::attribute::attach(class, attributes::attributes())
 }
 
 /// The context for protocol calls that follow from this one: given to the transport (3.15),

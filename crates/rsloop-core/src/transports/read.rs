@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
+use super::close::end_of_stream;
 use super::stream::{ProtocolKind, Stream};
 use super::{Kind, context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
@@ -36,7 +37,7 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResul
             return None;
         }
         let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((loop_, state.fd, state.read_context.replace(current)))
+        Some((loop_, state.number, state.read_context.replace(current)))
     });
     if let Some((loop_, fd, _replaced)) = start {
         loop_
@@ -70,7 +71,7 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
             return None;
         }
         Some(Turn {
-            fd: state.fd,
+            fd: state.fd(),
             loop_: state.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
             kind: state.kind.clone_ref(py),
@@ -181,13 +182,6 @@ fn read_records(transport: &Bound<'_, PyAny>, turn: &Turn, tls: &Tls) -> PyResul
             "Fatal error: protocol.buffer_updated() call failed.",
         ),
     }
-}
-
-/// asyncio's own reaction to the end of the stream: it asks the protocol whether to stay open.
-fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
-    transport
-        .call_method0(intern!(transport.py(), "_read_ready__on_eof"))
-        .map(drop)
 }
 
 #[cold]

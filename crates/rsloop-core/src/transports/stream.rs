@@ -12,6 +12,7 @@ use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
+use crate::py::socket_object::SocketObject;
 use crate::tls::Tls;
 
 /// The slot of the transport class that holds the [`Stream`].
@@ -32,15 +33,9 @@ fn stream_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     STREAM.read(transport)?.ok_or_else(not_initialised)
 }
 
-/// Give a transport of the connected socket fd its state, for good.
-#[pyfunction]
-pub(super) fn open_stream(
-    transport: &Bound<'_, PyAny>,
-    loop_: Py<LoopBase>,
-    fd: RawFd,
-) -> PyResult<()> {
-    let stream = Bound::new(transport.py(), Stream::new(loop_, fd))?;
-    STREAM.fill(transport, stream.into_any())
+/// Gives `transport` its state, for good.
+pub(super) fn fill(transport: &Bound<'_, PyAny>, stream: Stream) -> PyResult<()> {
+    STREAM.fill(transport, Bound::new(transport.py(), stream)?.into_any())
 }
 
 #[cold]
@@ -48,7 +43,8 @@ fn not_initialised() -> PyErr {
     PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
-/// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach.
+/// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
+/// transport's attributes of these names look here (see `attributes`).
 ///
 /// `len()` of it is the number of bytes that wait to be written.
 #[pyclass(frozen, module = "rsloop_core._core")]
@@ -65,10 +61,16 @@ pub(crate) struct Stream {
 ///
 /// `conn_lost` without `closing` does not occur.
 pub(super) struct State {
-    pub(super) fd: RawFd,
+    /// The number that the registry knows the socket by. For system calls there is [`State::fd`].
+    pub(super) number: RawFd,
+    pub(super) sock: Option<Sock>,
     pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
     pub(super) kind: ProtocolKind,
+    pub(super) protocol_connected: bool,
+    pub(super) server: Option<Py<PyAny>>,
+    /// The context given to the transport, for everything that it calls (3.15).
+    pub(super) context: Option<Py<PyAny>>,
     pub(super) closing: bool,
     pub(super) paused: bool,
     pub(super) eof: bool,
@@ -102,6 +104,50 @@ impl ProtocolKind {
     }
 }
 
+/// The socket that a transport uses.
+pub(super) enum Sock {
+    /// One whose descriptor can be read at any time.
+    Known(SocketObject),
+    /// Something else that looks like a socket.
+    Other(Py<PyAny>),
+}
+
+impl Sock {
+    pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(match SocketObject::of(object)? {
+            Some(known) => Self::Known(known),
+            None => Self::Other(object.clone().unbind()),
+        })
+    }
+
+    pub(super) fn as_object(&self) -> &Py<PyAny> {
+        match self {
+            Self::Known(known) => known.as_object(),
+            Self::Other(object) => object,
+        }
+    }
+
+    pub(super) fn into_object(self) -> Py<PyAny> {
+        match self {
+            Self::Known(known) => known.into_object(),
+            Self::Other(object) => object,
+        }
+    }
+}
+
+impl State {
+    /// The descriptor to read from and write to; -1 when there is none any more, because the
+    /// program has closed or detached the socket: the number may be another's by now.
+    #[inline(always)]
+    pub(super) fn fd(&self) -> RawFd {
+        match &self.sock {
+            Some(Sock::Known(sock)) => sock.fd(),
+            Some(Sock::Other(_)) => self.number,
+            None => -1,
+        }
+    }
+}
+
 impl Receiver for Stream {
     #[inline]
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
@@ -122,14 +168,18 @@ impl Stream {
         STREAM.is_in(object)
     }
 
-    /// The state of an open transport.
-    fn new(loop_: Py<LoopBase>, fd: RawFd) -> Self {
+    /// The state of a transport that is about to be opened.
+    pub(super) fn new(loop_: Py<LoopBase>, sock: Sock, number: RawFd) -> Self {
         Self {
             state: GilCell::new(State {
-                fd,
+                number,
+                sock: Some(sock),
                 loop_: Some(loop_),
                 protocol: None,
                 kind: ProtocolKind::Plain,
+                protocol_connected: false,
+                server: None,
+                context: None,
                 closing: false,
                 paused: false,
                 eof: false,
@@ -156,135 +206,22 @@ impl Stream {
         self.state.with(py, |state| state.pending.clear());
     }
 
-    /// Let go of the loop and the contexts: the connection is lost.
-    fn release(&self, py: Python<'_>) {
-        let released = self.state.with(py, |state| {
-            state.fd = -1;
-            state.pending.clear();
-            (
-                state.loop_.take(),
-                state.protocol.take(),
-                std::mem::replace(&mut state.kind, ProtocolKind::Plain),
-                state.read_context.take(),
-                state.write_context.take(),
-            )
-        });
-        drop(released);
-    }
-
     /// Set the number of bytes above which the protocol is paused.
     fn set_high_water(&self, py: Python<'_>, bytes: usize) {
         self.state.with(py, |state| state.high_water_bytes = bytes);
     }
 
-    /// Set the protocol, whether it is a BufferedProtocol, and its state if it is our TLS protocol.
-    fn set_protocol(
-        &self,
-        py: Python<'_>,
-        protocol: Option<Py<PyAny>>,
-        buffered: bool,
-        tls: Option<Py<Tls>>,
-    ) {
-        let kind = match tls {
-            Some(tls) => ProtocolKind::Tls(tls),
-            None if buffered => ProtocolKind::Buffered,
-            None => ProtocolKind::Plain,
-        };
-        let replaced = self.state.with(py, |state| {
-            (
-                std::mem::replace(&mut state.kind, kind),
-                std::mem::replace(&mut state.protocol, protocol),
-            )
-        });
-        drop(replaced);
-    }
-
-    #[getter]
-    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(py, |state| {
-            state
-                .protocol
-                .as_ref()
-                .map(|protocol| protocol.clone_ref(py))
-        })
-    }
-
-    #[getter]
-    fn closing(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.closing)
-    }
-
-    #[setter]
-    fn set_closing(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.closing = value);
-    }
-
-    #[getter]
-    fn paused(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.paused)
-    }
-
-    #[setter]
-    fn set_paused(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.paused = value);
-    }
-
-    #[getter]
-    fn eof(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.eof)
-    }
-
-    #[setter]
-    fn set_eof(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.eof = value);
-    }
-
-    #[getter]
-    fn protocol_paused(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.protocol_paused)
-    }
-
-    #[setter]
-    fn set_protocol_paused(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.protocol_paused = value);
-    }
-
-    #[getter]
-    fn conn_lost(&self, py: Python<'_>) -> u32 {
-        self.state.with(py, |state| state.conn_lost)
-    }
-
-    #[setter]
-    fn set_conn_lost(&self, py: Python<'_>, value: u32) {
-        self.state.with(py, |state| state.conn_lost = value);
-    }
-
-    #[getter]
-    fn empty_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(py, |state| {
-            state
-                .empty_waiter
-                .as_ref()
-                .map(|waiter| waiter.clone_ref(py))
-        })
-    }
-
-    #[setter]
-    fn set_empty_waiter(&self, py: Python<'_>, value: Option<Py<PyAny>>) {
-        let replaced = self.state.with(py, |state| {
-            std::mem::replace(&mut state.empty_waiter, value)
-        });
-        drop(replaced);
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state
             .try_with(|state| {
+                visit.call(state.sock.as_ref().map(Sock::as_object))?;
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
                 if let ProtocolKind::Tls(tls) = &state.kind {
                     visit.call(tls)?;
                 }
+                visit.call(&state.server)?;
+                visit.call(&state.context)?;
                 visit.call(&state.empty_waiter)?;
                 visit.call(&state.read_context)?;
                 visit.call(&state.write_context)
@@ -295,9 +232,12 @@ impl Stream {
     fn __clear__(&self) {
         let cleared = self.state.try_with_mut(|state| {
             (
+                state.sock.take(),
                 state.loop_.take(),
                 state.protocol.take(),
                 std::mem::replace(&mut state.kind, ProtocolKind::Plain),
+                state.server.take(),
+                state.context.take(),
                 state.empty_waiter.take(),
                 state.read_context.take(),
                 state.write_context.take(),

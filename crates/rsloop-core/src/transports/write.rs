@@ -183,7 +183,7 @@ impl Stream {
         }
         let (fd, idle) = self
             .state
-            .with(py, |state| (state.fd, state.pending.len() == 0));
+            .with(py, |state| (state.fd(), state.pending.len() == 0));
         let mut sent = 0;
         if idle {
             match socket::send(fd, bytes) {
@@ -204,8 +204,9 @@ impl Stream {
     /// Offers what waits to the kernel once, and returns how many bytes still wait.
     fn send_pending(&self, py: Python<'_>) -> io::Result<usize> {
         self.state.with(py, |state| {
-            let State { fd, pending, .. } = state;
-            let result = socket::send_vectored(*fd, &pending.slices(py, socket::MOST_PIECES));
+            let fd = state.fd();
+            let pending = &mut state.pending;
+            let result = socket::send_vectored(fd, &pending.slices(py, socket::MOST_PIECES));
             match result {
                 Ok(count) => pending.advance(py, count),
                 Err(error) if is_transient(&error) => {}
@@ -292,7 +293,7 @@ impl Stream {
         let current = context_for_io(slf)?;
         let (loop_, fd, _replaced) = self.state.with(py, |state| {
             let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.fd, state.write_context.replace(current))
+            (loop_, state.number, state.write_context.replace(current))
         });
         match loop_ {
             Some(loop_) => loop_
@@ -307,11 +308,11 @@ impl Stream {
         let (loop_, fd) = self.state.with(py, |state| {
             (
                 state.loop_.as_ref().map(|loop_| loop_.clone_ref(py)),
-                state.fd,
+                state.number,
             )
         });
         match loop_ {
-            Some(loop_) => loop_.get().unwatch_transport(py, fd, Interest::WRITABLE),
+            Some(loop_) => loop_.get().unwatch_transport(slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }

@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import socket
 import ssl
 from typing import Any, Self, final
@@ -14,6 +15,7 @@ __all__ = [
     "TimerHandle",
     "Tls",
     "__version__",
+    "accept",
     "attach_datagram_methods",
     "attach_stream_methods",
     "attach_tls_methods",
@@ -49,21 +51,9 @@ class LoopBase(asyncio.SelectorEventLoop):
 
 @final
 class Stream:
-    closing: bool
-    conn_lost: int
-    empty_waiter: asyncio.Future[None] | None
-    eof: bool
-    paused: bool
-    protocol_paused: bool
-    @property
-    def protocol(self) -> asyncio.BaseProtocol | None: ...
     def __len__(self) -> int: ...
     def clear(self) -> None: ...
-    def release(self) -> None: ...
     def set_high_water(self, bytes: int) -> None: ...
-    def set_protocol(
-        self, protocol: asyncio.BaseProtocol | None, buffered: bool, tls: Tls | None
-    ) -> None: ...
 
 @final
 class Tls:
@@ -110,6 +100,7 @@ class Datagram:
     def set_high_water(self, bytes: int) -> None: ...
     def set_peer(self, only_receiver: Any, connected: bool) -> None: ...
 
+def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None: ...
 def attach_datagram_methods(class_: type) -> None: ...
 def attach_stream_methods(class_: type) -> None: ...
 def attach_tls_methods(class_: type) -> None: ...
@@ -118,5 +109,12 @@ def open_datagram(
     transport: asyncio.DatagramTransport, loop_: asyncio.SelectorEventLoop, sock: socket.socket
 ) -> None: ...
 def open_stream(
-    transport: asyncio.Transport, loop_: asyncio.SelectorEventLoop, fd: int
+    transport: asyncio.Transport,
+    loop: asyncio.SelectorEventLoop,
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    waiter: asyncio.Future[None] | None = None,
+    extra: dict[str, Any] | None = None,
+    server: asyncio.AbstractServer | None = None,
+    context: contextvars.Context | None = None,
 ) -> None: ...

@@ -4,13 +4,14 @@ from rsloop_core._children import Children
 from rsloop_core._core import LoopBase
 from rsloop_core._datagrams import Datagrams
 from rsloop_core._debug import Debug
+from rsloop_core._listeners import Listeners
 from rsloop_core._running import Running
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
 from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Running, Streams, Datagrams, Signals, Children, Debug):
+class Loop(LoopBase, Running, Listeners, Streams, Datagrams, Signals, Children, Debug):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running
@@ -44,7 +45,6 @@ class Loop(LoopBase, Running, Streams, Datagrams, Signals, Children, Debug):
         "_signal_handlers",
         "_ssock",
         "_timer_cancelled_count",
-        "_transports",
         "_unix_server_sockets",
         "_watcher",
         "slow_callback_duration",

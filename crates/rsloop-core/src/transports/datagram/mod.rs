@@ -6,13 +6,11 @@
 //! | `receive` | from readiness to `datagram_received` |
 //! | `send` | from `sendto` to the kernel, and flow control |
 //! | `queue` | the datagrams that the kernel has refused so far |
-//! | `address` | Python's address tuples and the kernel's addresses |
 //!
 //! Addresses are those of the internet families here. A socket of another family (Unix, netlink) is
 //! asked by its Python methods, which know its addresses, and so is a subclass of `socket.socket`,
 //! which may wrap what it sends.
 
-mod address;
 mod queue;
 mod receive;
 mod send;

@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, datagram};
 
-use super::address::{self, Family};
 use super::state::Datagram;
 use crate::error::os_error;
 use crate::loop_::LoopBase;
 use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::transports::address::{self, Family};
 use crate::transports::{Kind, context_for_io, fatal, is_transient};
 
 pub(super) fn methods() -> Vec<Method> {

@@ -11,12 +11,12 @@ use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, datagram, socket};
 use rustix::io::Errno;
 
-use super::address;
 use super::queue::Waiting;
 use super::state::Datagram;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::{audit, buffer, context};
+use crate::transports::address;
 use crate::transports::{Kind, check_bytes_like, context_for_io, is_transient};
 
 pub(super) fn methods() -> Vec<Method> {
@@ -265,7 +265,7 @@ impl Datagram {
         if self.state.with(py, |state| state.pending.len() > 0) {
             return Ok(());
         }
-        self.stop_awaiting_writable(py)?;
+        self.stop_awaiting_writable(slf)?;
         let closing = self.state.with(py, |state| {
             let closing = state.closing && state.conn_lost == 0;
             if closing {
@@ -320,13 +320,14 @@ impl Datagram {
         }
     }
 
-    fn stop_awaiting_writable(&self, py: Python<'_>) -> PyResult<()> {
+    fn stop_awaiting_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
         let (loop_, fd) = self.state.with(py, |state| {
             let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
             (loop_, state.fd)
         });
         match loop_ {
-            Some(loop_) => loop_.get().unwatch_transport(py, fd, Interest::WRITABLE),
+            Some(loop_) => loop_.get().unwatch_transport(slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }

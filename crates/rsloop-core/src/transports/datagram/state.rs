@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
 
-use super::address::Family;
 use super::queue::SendQueue;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
+use crate::transports::address::Family;
 
 /// The slot of the transport class that holds the [`Datagram`].
 static DATAGRAM: Slot = Slot::unknown();

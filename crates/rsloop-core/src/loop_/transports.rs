@@ -1,0 +1,158 @@
+//! Which transport uses a descriptor: `_transports`, and what refuses a second user.
+
+use pyo3::exceptions::{PyAttributeError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyWeakrefMethods, PyWeakrefReference};
+
+use super::LoopBase;
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::gil_cell::GilCell;
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![Method {
+        name: c"_ensure_fd_no_transport",
+        function: fastcall!(LoopBase, "_ensure_fd_no_transport", 1, ensure_fd_no_transport),
+        doc: c"_ensure_fd_no_transport($self, fd)\n--\n\n\
+            Raise RuntimeError when fd, a number or an object with fileno(), is used by a transport.",
+    }]
+}
+
+/// The transports by descriptor, as far as they are alive: where CPython's loop has a
+/// `WeakValueDictionary`, which takes several Python calls for each connection.
+#[pyclass(frozen, mapping, module = "rsloop_core._core")]
+pub(crate) struct Transports {
+    /// Weak references; a dead one waits for the next user of its number.
+    by_fd: GilCell<Vec<Option<Py<PyWeakrefReference>>>>,
+}
+
+impl Transports {
+    pub(super) fn new() -> Self {
+        Self {
+            by_fd: GilCell::new(Vec::new()),
+        }
+    }
+
+    fn find<'py>(&self, py: Python<'py>, fd: i32) -> Option<Bound<'py, PyAny>> {
+        let index = usize::try_from(fd).ok()?;
+        let weak = self.by_fd.with(py, |by_fd| {
+            let weak = by_fd.get(index)?.as_ref()?;
+            Some(weak.clone_ref(py))
+        })?;
+        weak.bind(py).upgrade()
+    }
+
+    fn replace(&self, py: Python<'_>, fd: i32, weak: Option<Py<PyWeakrefReference>>) {
+        let Ok(index) = usize::try_from(fd) else {
+            return; // a socket that is closed: no number to be found by
+        };
+        let replaced = self.by_fd.with(py, |by_fd| {
+            if by_fd.len() <= index {
+                by_fd.resize_with(index + 1, || None);
+            }
+            std::mem::replace(&mut by_fd[index], weak)
+        });
+        drop(replaced);
+    }
+}
+
+#[pymethods]
+impl Transports {
+    fn __getitem__<'py>(&self, py: Python<'py>, fd: i32) -> PyResult<Bound<'py, PyAny>> {
+        self.find(py, fd).ok_or_else(|| PyKeyError::new_err(fd))
+    }
+
+    fn __setitem__(&self, fd: i32, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let weak = PyWeakrefReference::new(transport)?.unbind();
+        self.replace(transport.py(), fd, Some(weak));
+        Ok(())
+    }
+
+    fn __delitem__(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
+        if self.find(py, fd).is_none() {
+            return Err(PyKeyError::new_err(fd));
+        }
+        self.replace(py, fd, None);
+        Ok(())
+    }
+
+    fn __contains__(&self, py: Python<'_>, fd: i32) -> bool {
+        self.find(py, fd).is_some()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.keys(py).len()
+    }
+
+    /// Return the transport that uses fd, or default.
+    #[pyo3(signature = (fd, default=None))]
+    fn get(&self, py: Python<'_>, fd: i32, default: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        self.find(py, fd).map(Bound::unbind).or(default)
+    }
+
+    /// Return the descriptors in use.
+    fn keys(&self, py: Python<'_>) -> Vec<i32> {
+        let known = self.by_fd.with(py, |by_fd| by_fd.len() as i32);
+        (0..known)
+            .filter(|&fd| self.find(py, fd).is_some())
+            .collect()
+    }
+}
+
+fn ensure_fd_no_transport(
+    _: &Bound<'_, PyAny>,
+    this: &LoopBase,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    args.no_more_than(1, "_ensure_fd_no_transport")?;
+    let fd = &*args.leading(0);
+    let py = fd.py();
+    let number = number_of(fd)?;
+    let transport = number.and_then(|number| this.transports.get().find(py, number));
+    if let Some(transport) = transport {
+        let closing = transport.call_method0(intern!(py, "is_closing"))?;
+        if !closing.is_truthy()? {
+            return Err(PyRuntimeError::new_err(format!(
+                "File descriptor {} is used by transport {}",
+                fd.repr()?,
+                transport.repr()?
+            )));
+        }
+    }
+    Ok(py.None())
+}
+
+/// The number of `fd` or of its `fileno()`; `None` for a number that no descriptor has.
+fn number_of(fd: &Bound<'_, PyAny>) -> PyResult<Option<i32>> {
+    let py = fd.py();
+    if fd.is_instance_of::<PyInt>() {
+        return Ok(fd.extract().ok());
+    }
+    let number = fd.call_method0(intern!(py, "fileno")).and_then(|number| {
+        match number.is_exact_instance_of::<PyInt>() {
+            true => Ok(number),
+            false => py.get_type::<PyInt>().call1((number,)),
+        }
+    });
+    match number {
+        Ok(number) => Ok(number.extract().ok()),
+        Err(error)
+            if error.is_instance_of::<PyAttributeError>(py)
+                || error.is_instance_of::<PyTypeError>(py)
+                || error.is_instance_of::<PyValueError>(py) =>
+        {
+            Err(PyValueError::new_err(format!(
+                "Invalid file object: {}",
+                fd.repr()?
+            )))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl LoopBase {
+    /// Notes that `transport` uses `fd`, as long as it is alive.
+    pub(crate) fn remember_transport(&self, transport: &Bound<'_, PyAny>, fd: i32) -> PyResult<()> {
+        self.transports.get().__setitem__(fd, transport)
+    }
+}

@@ -1,0 +1,169 @@
+//! The attributes of a stream transport that inherited code reads and sets.
+
+use pyo3::IntoPyObjectExt;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::IntoPyDict;
+
+use super::stream::{ProtocolKind, Sock, State, Stream};
+use crate::py::attribute::Attribute;
+
+/// An attribute that is one plain value of the state.
+macro_rules! value {
+    ($name:literal, $field:ident) => {
+        Attribute {
+            name: $name,
+            get: |stream, py| {
+                let value = stream?.state.with(py, |state| state.$field);
+                value.into_py_any(py)
+            },
+            set: |stream, value| {
+                let (new, py) = (value.extract()?, value.py());
+                stream.state.with(py, |state| state.$field = new);
+                Ok(())
+            },
+        }
+    };
+}
+
+/// An attribute that is one object of the state, or `None`.
+macro_rules! object {
+    ($name:literal, $field:ident) => {
+        Attribute {
+            name: $name,
+            get: |stream, py| {
+                let stream = stream?;
+                read(stream, py, |state| {
+                    state.$field.as_ref().map(|it| it.clone_ref(py).into_any())
+                })
+            },
+            set: |stream, value| {
+                let new = value.extract()?;
+                replace(stream, value.py(), |state| {
+                    std::mem::replace(&mut state.$field, new)
+                })
+            },
+        }
+    };
+}
+
+/// An attribute that inherited code initialises, and that says something else here.
+macro_rules! fixed {
+    ($name:literal, $get:expr) => {
+        Attribute {
+            name: $name,
+            get: $get,
+            set: |_, _| Ok(()),
+        }
+    };
+}
+
+pub(super) fn attributes() -> Vec<Attribute<Stream>> {
+    vec![
+        value!(c"_closing", closing),
+        value!(c"_conn_lost", conn_lost),
+        value!(c"_eof", eof),
+        value!(c"_paused", paused),
+        value!(c"_protocol_connected", protocol_connected),
+        value!(c"_protocol_paused", protocol_paused),
+        value!(c"_sock_fd", number),
+        object!(c"_context", context),
+        object!(c"_empty_waiter", empty_waiter),
+        object!(c"_loop", loop_),
+        object!(c"_server", server),
+        Attribute {
+            name: c"_protocol",
+            get: |stream, py| {
+                let stream = stream?;
+                read(stream, py, |state| {
+                    state.protocol.as_ref().map(|it| it.clone_ref(py))
+                })
+            },
+            set: set_protocol,
+        },
+        Attribute {
+            name: c"_sock",
+            get: |stream, py| match stream {
+                Ok(stream) => read(stream, py, |state| {
+                    state
+                        .sock
+                        .as_ref()
+                        .map(|sock| sock.as_object().clone_ref(py))
+                }),
+                // The inherited finalizer asks, whatever has become of __init__().
+                Err(_) => Ok(py.None()),
+            },
+            set: |stream, value| {
+                let new = if value.is_none() {
+                    None
+                } else {
+                    Some(Sock::new(value)?)
+                };
+                replace(stream, value.py(), |state| {
+                    std::mem::replace(&mut state.sock, new)
+                })
+            },
+        },
+        // Rust calls neither; set in each instance they would be reference cycles.
+        fixed!(c"_write_ready", |_, py| Ok(py.None())),
+        fixed!(c"_read_ready_cb", |_, py| Ok(py.None())),
+    ]
+}
+
+/// Makes `protocol` the stream's.
+pub(super) fn set_protocol(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = protocol.py();
+    let kind = kind_of(stream, protocol)?;
+    let new = (!protocol.is_none()).then(|| protocol.clone().unbind());
+    replace(stream, py, |state| {
+        let kind = std::mem::replace(&mut state.kind, kind);
+        (kind, std::mem::replace(&mut state.protocol, new))
+    })
+}
+
+/// How `protocol` gets what is read.
+fn kind_of(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<ProtocolKind> {
+    static CLASSES: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    let py = protocol.py();
+    let [buffered, tls] = CLASSES.get_or_try_init(py, || {
+        let buffered = py
+            .import("asyncio.protocols")?
+            .getattr("BufferedProtocol")?;
+        let tls = py
+            .import("rsloop_core._tls_protocol")?
+            .getattr("SSLProtocol")?;
+        Ok::<_, PyErr>([buffered.unbind(), tls.unbind()])
+    })?;
+    if !protocol.is_instance(buffered.bind(py))? {
+        return Ok(ProtocolKind::Plain);
+    }
+    if !protocol.is_instance(tls.bind(py))? {
+        return Ok(ProtocolKind::Buffered);
+    }
+    let paused = stream.state.with(py, |state| state.protocol_paused);
+    let keywords = [(intern!(py, "paused"), paused)].into_py_dict(py)?;
+    protocol.call_method(intern!(py, "taking_over"), (), Some(&keywords))?;
+    let tls = protocol.getattr(intern!(py, "_tls"))?;
+    Ok(ProtocolKind::Tls(tls.extract()?))
+}
+
+fn read(
+    stream: &Stream,
+    py: Python<'_>,
+    field: impl FnOnce(&State) -> Option<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let value = stream.state.with(py, |state| field(state));
+    Ok(value.unwrap_or_else(|| py.None()))
+}
+
+/// Lets `change` take something out of the state, and drops it when the state is free again.
+fn replace<T>(
+    stream: &Stream,
+    py: Python<'_>,
+    change: impl FnOnce(&mut State) -> T,
+) -> PyResult<()> {
+    let replaced = stream.state.with(py, change);
+    drop(replaced);
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Pausing, closing, and the way to `connection_lost`.
+
+use pyo3::exceptions::PyConnectionError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyDict};
+use rsloop_reactor::Interest;
+
+use super::fatal;
+use super::stream::{ProtocolKind, Stream};
+use crate::py::fastcall::{Args, Method, fastcall};
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method {
+            name: c"pause_reading",
+            function: fastcall!(Stream, "pause_reading", 0, pause_reading),
+            doc: c"pause_reading($self)\n--\n\n\
+                Call data_received() no more, until resume_reading(). Follows asyncio.ReadTransport.",
+        },
+        Method {
+            name: c"resume_reading",
+            function: fastcall!(Stream, "resume_reading", 0, resume_reading),
+            doc: c"resume_reading($self)\n--\n\n\
+                Undo pause_reading(); does nothing when that was not called. Follows asyncio.ReadTransport.",
+        },
+        Method {
+            name: c"close",
+            function: fastcall!(Stream, "close", 0, close),
+            doc: c"close($self)\n--\n\n\
+                Read no more, send what waits to be sent, then close. Follows asyncio.BaseTransport.close.",
+        },
+        Method {
+            name: c"_force_close",
+            function: fastcall!(Stream, "_force_close", 1, force_close),
+            doc: c"_force_close($self, exc)\n--\n\n\
+                Close without sending what waits; connection_lost() gets exc.",
+        },
+        Method {
+            name: c"_call_connection_lost",
+            function: fastcall!(Stream, "_call_connection_lost", 1, call_connection_lost),
+            doc: c"_call_connection_lost($self, exc)\n--\n\n\
+                Tell the protocol, and let go of the socket.",
+        },
+    ]
+}
+
+fn pause_reading(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "pause_reading")?;
+    let py = slf.py();
+    let reading = this.state.with(py, |state| {
+        !state.closing && !std::mem::replace(&mut state.paused, true)
+    });
+    if reading {
+        this.unwatch(slf, Interest::READABLE)?;
+        this.log(slf, "%r pauses reading")?;
+    }
+    Ok(py.None())
+}
+
+fn resume_reading(
+    slf: &Bound<'_, PyAny>,
+    this: &Stream,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "resume_reading")?;
+    let py = slf.py();
+    let paused = this.state.with(py, |state| {
+        !state.closing && std::mem::replace(&mut state.paused, false)
+    });
+    if paused {
+        slf.call_method0(intern!(py, "_add_reader"))?;
+        this.log(slf, "%r resumes reading")?;
+    }
+    Ok(py.None())
+}
+
+fn close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "close")?;
+    let py = slf.py();
+    if this
+        .state
+        .with(py, |state| std::mem::replace(&mut state.closing, true))
+    {
+        return Ok(py.None());
+    }
+    this.unwatch(slf, Interest::READABLE)?;
+    let done = this.state.with(py, |state| {
+        let done = state.pending.len() == 0;
+        state.conn_lost += u32::from(done);
+        done
+    });
+    if done {
+        this.unwatch(slf, Interest::WRITABLE)?;
+        this.lose_connection_soon(slf, py.None().bind(py))?;
+    }
+    Ok(py.None())
+}
+
+fn force_close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.no_more_than(1, "_force_close")?;
+    let py = slf.py();
+    let lost = this.state.with(py, |state| {
+        let lost = state.conn_lost > 0;
+        if !lost {
+            state.pending.clear();
+            state.closing = true;
+            state.conn_lost = 1;
+        }
+        lost
+    });
+    if !lost {
+        this.unwatch(slf, Interest::WRITABLE)?;
+        this.unwatch(slf, Interest::READABLE)?;
+        this.lose_connection_soon(slf, &args.leading(0))?;
+    }
+    Ok(py.None())
+}
+
+fn call_connection_lost(
+    slf: &Bound<'_, PyAny>,
+    this: &Stream,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    args.no_more_than(1, "_call_connection_lost")?;
+    let py = slf.py();
+    let protocol = this.state.with(py, |state| {
+        let protocol = state.protocol.as_ref().filter(|_| state.protocol_connected);
+        protocol.map(|protocol| protocol.clone_ref(py))
+    });
+    let told = match protocol {
+        Some(protocol) => protocol
+            .call_method1(py, intern!(py, "connection_lost"), (&*args.leading(0),))
+            .map(drop),
+        None => Ok(()),
+    };
+    // Whatever the protocol has said to that.
+    let released = this.release(slf);
+    told.and(released).map(|()| py.None())
+}
+
+/// The peer sends no more: the protocol says whether the transport stays open for writing.
+pub(super) fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let stream = Stream::of_transport(transport)?;
+    stream.log(transport, "%r received EOF")?;
+    let protocol = stream.state.with(py, |state| {
+        let protocol = state.protocol.as_ref();
+        protocol.map(|protocol| protocol.clone_ref(py))
+    });
+    let Some(protocol) = protocol else {
+        return Ok(());
+    };
+    let stays = protocol
+        .call_method0(py, intern!(py, "eof_received"))
+        .and_then(|stays| stays.is_truthy(py));
+    match stays {
+        Ok(true) => stream.unwatch(transport, Interest::READABLE),
+        Ok(false) => transport.call_method0(intern!(py, "close")).map(drop),
+        Err(error) => fatal(
+            transport,
+            error,
+            "Fatal error: protocol.eof_received() call failed.",
+        ),
+    }
+}
+
+impl Stream {
+    /// Stops watching the socket for `interest`.
+    pub(super) fn unwatch(&self, slf: &Bound<'_, PyAny>, interest: Interest) -> PyResult<()> {
+        let py = slf.py();
+        let (loop_, number) = self.state.with(py, |state| {
+            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+            (loop_, state.number)
+        });
+        match loop_ {
+            Some(loop_) => loop_.get().unwatch_transport(slf, number, interest),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs `message` in debug mode.
+    fn log(&self, slf: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
+        let py = slf.py();
+        let debug = self.state.with(py, |state| {
+            let loop_ = state.loop_.as_ref();
+            loop_.is_some_and(|loop_| loop_.get().is_in_debug_mode())
+        });
+        if debug {
+            slf.call_method1(intern!(py, "_log"), (message,))?;
+        }
+        Ok(())
+    }
+
+    fn lose_connection_soon(
+        &self,
+        slf: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let (loop_, context) = self.state.with(py, |state| {
+            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+            let context = state.context.as_ref();
+            (loop_, context.map(|context| context.clone_ref(py)))
+        });
+        let Some(loop_) = loop_ else { return Ok(()) };
+        let lost = slf.getattr(intern!(py, "_call_connection_lost"))?;
+        let keywords: Option<Bound<'_, PyDict>> = match context {
+            Some(context) => Some([(intern!(py, "context"), context)].into_py_dict(py)?),
+            None => None,
+        };
+        let call_soon = loop_.bind(py).getattr(intern!(py, "call_soon"))?;
+        call_soon.call((lost, error), keywords.as_ref()).map(drop)
+    }
+
+    /// Closes the socket, and lets go of everything: the connection is lost.
+    fn release(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let (sock, server, waiter, rest) = self.state.with(py, |state| {
+            state.pending.clear();
+            let waiter = state.empty_waiter.as_ref();
+            let waiter = waiter.map(|waiter| waiter.clone_ref(py));
+            let rest = (
+                state.loop_.take(),
+                state.protocol.take(),
+                std::mem::replace(&mut state.kind, ProtocolKind::Plain),
+                state.read_context.take(),
+                state.write_context.take(),
+            );
+            (state.sock.take(), state.server.take(), waiter, rest)
+        });
+        let closed = match sock {
+            Some(sock) => sock
+                .into_object()
+                .call_method0(py, intern!(py, "close"))
+                .map(drop),
+            None => Ok(()),
+        };
+        let detached = match server {
+            Some(server) if cfg!(Py_3_13) => {
+                server.call_method1(py, intern!(py, "_detach"), (slf,))
+            }
+            Some(server) => server.call_method0(py, intern!(py, "_detach")),
+            None => Ok(py.None()),
+        };
+        let woken = match waiter {
+            // sendfile() waited for it already when it is done.
+            Some(waiter)
+                if !waiter
+                    .call_method0(py, intern!(py, "done"))?
+                    .is_truthy(py)? =>
+            {
+                let error = PyConnectionError::new_err("Connection is closed by peer");
+                waiter.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))
+            }
+            _ => Ok(py.None()),
+        };
+        drop(rest);
+        closed.and(detached).and(woken).map(drop)
+    }
+}

@@ -1,0 +1,98 @@
+"""Accepting connections, and going on without descriptors."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from asyncio import base_events, constants, trsock
+from collections.abc import Callable
+from typing import Any
+
+from rsloop_core._core import accept
+
+#: What passes when something is closed. The listener stays readable meanwhile.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Listeners(asyncio.SelectorEventLoop):
+    """The part of the loop that create_server() and its kin listen with."""
+
+    def _accept_connection(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: ssl.SSLContext | None = None,
+        server: asyncio.AbstractServer | None = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: Any = None,
+    ) -> None:
+        timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
+        rest = timeouts if context is None else (*timeouts, context)
+        arguments = (protocol_factory, sock, sslcontext, server, backlog, *rest)
+        exhausted = self._accept_waiting(*arguments)
+        if exhausted is not None:
+            self.call_exception_handler(
+                {
+                    "message": "socket.accept() out of system resource",
+                    "exception": exhausted,
+                    "socket": trsock.TransportSocket(sock),
+                }
+            )
+            self._remove_reader(sock.fileno())
+            self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, sock, arguments)
+
+    def _accept_again(self, sock: socket.socket, arguments: Any) -> None:
+        """Go on listening when descriptors are free again, and say nothing before."""
+        if sock.fileno() == -1:  # the server was closed meanwhile
+            return
+        if self._accept_waiting(*arguments) is None:
+            if sock.fileno() != -1:
+                self._start_serving(*arguments)
+        else:
+            self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, sock, arguments)
+
+    def _accept_waiting(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: ssl.SSLContext | None,
+        server: asyncio.AbstractServer | None,
+        backlog: int,
+        ssl_handshake_timeout: float | None,
+        ssl_shutdown_timeout: float | None,
+        context: Any = None,
+    ) -> OSError | None:
+        """Accept what waits, backlog and one more at most; return the error that passes."""
+        own: dict[str, Any] = {}
+        for _ in range(backlog + 1):
+            try:
+                accepted = accept(sock)
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    return error
+                raise  # the loop reports it
+            if accepted is None:
+                return None
+            connection, address = accepted
+            if self._debug:
+                base_events.logger.debug(
+                    "%r got a new connection from %r: %r", server, address, connection
+                )
+            if context is not None:
+                own = {"context": context.copy()}
+            served = self._accept_connection2(
+                protocol_factory,
+                connection,
+                {"peername": address},
+                sslcontext,
+                server,
+                ssl_handshake_timeout,
+                ssl_shutdown_timeout,
+                **own,
+            )
+            self.create_task(served, **own)
+        return None
