@@ -261,6 +261,14 @@ def bench_bridge(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Run every kind of traffic for ten minutes, or the seconds after `--`, and find leaks."""
+    install_ours(session)
+    install_groups(session, "test")
+    session.run("python", "-W", "error", "tests/soak/soak.py", *(session.posargs or ["600"]))
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/site, and show what the next release would announce."""
     install_groups(session, "docs")
