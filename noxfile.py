@@ -22,6 +22,8 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 OURS = ("rsloop", "rsloop-core", "rsloop-bridge")
 # One of each minor version that the manifests allow; the lock files hold the last.
 PYO3 = ("0.28.3", "0.29.0", "0.30.1")
+# The features of the bridge's executors, besides the default one; none is an extension's own.
+EXECUTORS = ((), ("--features=tokio",), ("--features=smol",))
 # The cells of Python and PyO3 that cannot be, each with its reason.
 REFUSED = {
     ("3.13t", "0.29.0"): "PyO3 0.29 no longer supports free-threaded 3.13",
@@ -77,10 +79,16 @@ def install_ours(session: nox.Session, kind: str = "wheel", profile: str = "quic
     return dist
 
 
-def install_extension(session: nox.Session, source: Path) -> None:
-    """Build and install the Rust extension in `source`, with Cargo's own folder shared."""
+def install_extension(session: nox.Session, source: Path, *features: str) -> None:
+    """Build and install the Rust extension in `source`, with Cargo's own folder shared.
+
+    Arguments about `features` go to Cargo.
+    """
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "extensions")
-    env = {"CARGO_TARGET_DIR": str(target / f"py{session.python or HERE}")}
+    env = {
+        "CARGO_TARGET_DIR": str(target / f"py{session.python or HERE}"),
+        "MATURIN_PEP517_ARGS": " ".join(features),
+    }
     # Forced, because a change of the Rust sources alone is not noticed.
     options = ("--force-reinstall", "--no-build-isolation", "--no-deps", "--no-index")
     session.install(*options, str(source), env=env)
@@ -144,6 +152,11 @@ def rust(session: nox.Session) -> None:
     runner = ("nextest", "run") if shutil.which("cargo-nextest") else ("test", "--all-targets")
     cargo(session, *runner, "--workspace", "--locked")
     cargo(session, "test", "--doc", "--workspace", "--locked")
+    # Features are additive, so that only the bridge alone shows each executor.
+    for features in EXECUTORS:
+        options = ("--package=rsloop-bridge", "--locked", "--no-default-features", *features)
+        cargo(session, "clippy", "--all-targets", *options, "--", "-D", "warnings")
+        cargo(session, "test", "--lib", *options)
 
 
 def run_tests(session: nox.Session, install: str) -> None:
@@ -189,6 +202,17 @@ def pyo3(session: nox.Session, pyo3: str) -> None:
     if reason := REFUSED.get((str(session.python), pyo3)):
         session.skip(f"refused: {reason}")
     run_tests_with_pyo3(session, pyo3)
+
+
+@nox.session
+def executors(session: nox.Session) -> None:
+    """Run the bridge's tests on each of its executors, and on an extension's own."""
+    install_ours(session)
+    install_groups(session, "test")
+    for features in EXECUTORS:
+        extension = Path("tests/bridge/extension")
+        install_extension(session, extension, "--no-default-features", *features)
+        session.run("pytest", "-W", "error", *(session.posargs or ["tests/bridge"]))
 
 
 @nox.session

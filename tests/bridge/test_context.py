@@ -1,6 +1,8 @@
 """The context that is captured in the call is the one that Python code runs in."""
 
+import asyncio
 import contextvars
+from collections.abc import Awaitable
 
 import bridge_tests
 import pytest
@@ -55,3 +57,88 @@ def test_a_context_that_is_entered_already_is_copied(run: Run) -> None:
         return value + " in " + VARIABLE.get()
 
     assert run(main()) == "the value in captured"
+
+
+def test_a_worker_finds_the_locals_of_the_future_it_polls(run: Run) -> None:
+    async def in_python() -> tuple[str, int]:
+        return VARIABLE.get(), id(asyncio.get_running_loop())
+
+    called: list[str] = []
+
+    def make() -> Awaitable[tuple[str, int]]:
+        called.append(VARIABLE.get())
+        return in_python()
+
+    async def main() -> None:
+        gate = Gate()
+        VARIABLE.set("captured")
+        future = bridge_tests.call_with_found_locals(gate, make)
+        VARIABLE.set("changed after")
+        assert gate.wait_for_polls(1)
+        gate.open_elsewhere()
+        assert await future == ("captured", id(asyncio.get_running_loop()))
+        assert called == ["captured"]
+
+    run(main())
+
+
+def test_a_scope_carries_the_locals_into_a_task_of_the_extensions_own(run: Run) -> None:
+    async def in_python() -> str:
+        return VARIABLE.get()
+
+    async def main() -> str:
+        VARIABLE.set("captured")
+        future = bridge_tests.call_in_scope(in_python)
+        VARIABLE.set("changed after")
+        return await future
+
+    assert run(main()) == "captured"
+
+
+def test_an_awaitable_can_be_made_in_a_poll_on_a_worker(run: Run) -> None:
+    async def main() -> str:
+        gate = Gate()
+        future = bridge_tests.nested(gate)
+        assert gate.wait_for_polls(1)
+        gate.open_elsewhere()
+        return await future
+
+    assert run(main()) == "the inner value"
+
+
+def test_a_chain_of_rust_and_python_keeps_loop_and_context(run: Run) -> None:
+    async def deepest() -> str:
+        return VARIABLE.get()
+
+    def deeper() -> Awaitable[str]:
+        return bridge_tests.call_in_scope(deepest)
+
+    async def middle() -> str:
+        # A coroutine that Rust awaits, and that awaits Rust, which awaits Python.
+        return await deeper()
+
+    async def main() -> str:
+        gate = Gate()
+        VARIABLE.set("captured")
+        future = bridge_tests.call_with_found_locals(gate, middle)
+        VARIABLE.set("changed after")
+        gate.open_elsewhere()
+        return await future
+
+    assert run(main()) == "captured"
+
+
+def test_a_loop_that_runs_inside_a_blocking_call_is_the_current_one(run: Run) -> None:
+    async def value() -> str:
+        return VARIABLE.get()
+
+    async def inner() -> str:
+        VARIABLE.set("inner")
+        return await bridge_tests.call_in_scope(value)
+
+    async def main() -> str:
+        VARIABLE.set("captured")
+        # In a poll of a future that has locals of its own: those of the running loop are nearer.
+        return await bridge_tests.call_blocking(lambda: asyncio.run(inner()))
+
+    assert run(main()) == "inner"

@@ -1,6 +1,7 @@
 //! Which loop and which contextvars a future belongs to.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -11,6 +12,7 @@ use pyo3::{ffi, intern};
 use crate::error;
 use crate::port::Port;
 use crate::ports::port_of;
+use crate::scope::{self, Scoped};
 
 /// The event loop and the context variables that a piece of work belongs to.
 ///
@@ -35,6 +37,14 @@ impl TaskLocals {
         })))
     }
 
+    /// Those of the running loop, or of the future that is being polled.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Self> {
+        match scope::scoped(py)? {
+            Some(locals) => Ok(locals),
+            None => Self::capture(&running_loop(py)?),
+        }
+    }
+
     /// The event loop.
     pub fn event_loop<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.objects().0.bind(py).clone()
@@ -45,12 +55,24 @@ impl TaskLocals {
         self.objects().1.bind(py).clone()
     }
 
+    /// Makes these the locals that [`get_current_locals`](crate::rust_async::get_current_locals)
+    /// finds while `future` is polled: for futures that an extension gives to an executor itself.
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped::new(self, future)
+    }
+
     pub(crate) fn port(&self) -> &Arc<Port> {
         &self.0.port
     }
 
-    /// Runs `body` in the captured context.
-    pub(crate) fn within<R>(&self, py: Python<'_>, body: impl FnOnce() -> R) -> PyResult<R> {
+    /// Runs `body` in the captured context, on this thread.
+    ///
+    /// A context can be entered only once at a time; if another thread has entered this one,
+    /// `body` runs in a copy of it.
+    ///
+    /// # Errors
+    /// Only what entering a context can raise. `body` has not run, then.
+    pub fn within<R>(&self, py: Python<'_>, body: impl FnOnce() -> R) -> PyResult<R> {
         let _entered = Entered::new(self.objects().1.bind(py))?;
         Ok(body())
     }
@@ -79,16 +101,18 @@ impl Drop for Captured {
 
 /// The loop that runs on this thread, or a `RuntimeError` that says what to do.
 pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    find_running_loop(py)?.ok_or_else(error::no_running_loop)
+}
+
+/// The loop that runs on this thread, if one does.
+pub(crate) fn find_running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let get = GET.get_or_try_init(py, || {
         let events = py.import("asyncio.events")?;
         PyResult::Ok(events.getattr("_get_running_loop")?.unbind())
     })?;
     let running = get.bind(py).call0()?;
-    if running.is_none() {
-        return Err(error::no_running_loop());
-    }
-    Ok(running)
+    Ok((!running.is_none()).then_some(running))
 }
 
 /// A copy of the current context.

@@ -49,6 +49,19 @@ pub(crate) fn shutting_down() -> PyErr {
     PyRuntimeError::new_err("the interpreter is shutting down: no Rust future can be started")
 }
 
+/// Advice for an extension that was built without an executor.
+pub(crate) fn no_executor() -> PyErr {
+    PyRuntimeError::new_err(
+        "this extension has no executor: enable a feature of rsloop-bridge ('async-std', 'smol' \
+         or 'tokio'), or call rsloop_bridge::executor::set_executor when its module is imported",
+    )
+}
+
+/// Refusal in a poll that goes on although its awaitable is gone.
+pub(crate) fn cancelled_meanwhile() -> PyErr {
+    PyRuntimeError::new_err("the Rust future that is being polled was cancelled meanwhile")
+}
+
 /// Refusal of work for a loop that is closed.
 pub(crate) fn loop_closed() -> PyErr {
     PyRuntimeError::new_err("the event loop is closed")

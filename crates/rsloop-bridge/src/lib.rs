@@ -40,7 +40,8 @@
 //! | `send`, `local/` | how futures are driven: on the executor, or on the loop's thread |
 //! | `awaitable/`, `coroutine` | what Python gets |
 //! | `python_future` | what Rust gets of Python's awaitables |
-//! | `context` | loop and contextvars: `TaskLocals` |
+//! | `context`, `scope` | loop and contextvars: `TaskLocals`, and which are those of a poll |
+//! | `runner` | a loop that Rust runs |
 //! | `port`, `inbox` | the bridge's end of one loop, and the queue it drains |
 //! | `ports` | finding the port of a loop, by way of `capsule` (rsloop) or `foreign` |
 //! | `capsule` | loops of rsloop, through the C table |
@@ -61,7 +62,7 @@ mod context;
 mod coroutine;
 mod eager;
 mod error;
-mod executor;
+pub mod executor;
 mod exit;
 mod foreign;
 mod fork;
@@ -70,7 +71,9 @@ mod local;
 mod port;
 mod ports;
 mod python_future;
+mod runner;
 pub mod rust_async;
+mod scope;
 mod send;
 mod sync;
 mod wakeup;

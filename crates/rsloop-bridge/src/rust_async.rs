@@ -5,18 +5,22 @@ use std::future::Future;
 use pyo3::prelude::*;
 
 use crate::send::{self, FirstPoll};
-use crate::{context, coroutine, local, python_future};
+use crate::{coroutine, local, python_future, runner};
 
 pub use crate::context::TaskLocals;
 pub use crate::error::RustPanic;
 pub use crate::python_future::PythonFuture;
+pub use crate::scope::Scoped;
 
 /// Captures the running loop and a copy of the current context.
 ///
+/// In a poll on a thread where no loop runs, these are the locals of the future that is polled:
+/// those it was made with, or those of the innermost [`TaskLocals::scope`].
+///
 /// # Errors
-/// `RuntimeError` if no loop runs on this thread.
+/// `RuntimeError` if no loop runs on this thread, and no future of the bridge is polled by it.
 pub fn get_current_locals(py: Python<'_>) -> PyResult<TaskLocals> {
-    TaskLocals::capture(&context::running_loop(py)?)
+    TaskLocals::current(py)
 }
 
 /// Makes a Python awaitable of a Rust future, on the running loop, in the current context.
@@ -67,6 +71,34 @@ where
     send::into_py(py, None, fut, FirstPoll::OnExecutor)
 }
 
+/// Makes a Python awaitable of a call that may block: it runs on a thread of the executor's for
+/// such calls, detached from Python.
+///
+/// ```
+/// # use pyo3::prelude::*;
+/// # use rsloop_bridge::rust_async;
+/// #[pyfunction]
+/// fn checksum(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Bound<'_, PyAny>> {
+///     rust_async::spawn_blocking_into_py(py, move || {
+///         let bytes = std::fs::read(path)?;
+///         Ok(bytes.iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte))))
+///     })
+/// }
+/// ```
+///
+/// Cancelling the awaitable before the call began drops the call; afterwards it runs to its end,
+/// and the result is dropped. The exit of the interpreter waits for it two seconds at most.
+///
+/// # Errors
+/// `RuntimeError` if no loop runs on this thread, or the interpreter is exiting.
+pub fn spawn_blocking_into_py<C, T>(py: Python<'_>, call: C) -> PyResult<Bound<'_, PyAny>>
+where
+    C: FnOnce() -> PyResult<T> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    send::into_py(py, None, async move { call() }, FirstPoll::WhereItMayBlock)
+}
+
 /// Makes a Python awaitable of a Rust future that need not be `Send`.
 ///
 /// The future is polled, and dropped, on the loop's own thread only, attached and in the captured
@@ -114,6 +146,64 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     coroutine::into_py(py, fut)
+}
+
+/// Runs a Rust future to its end on an event loop of its own, as `asyncio.run` does a coroutine:
+/// for a program in Rust, or a function that Python calls where no loop runs.
+///
+/// The loop is rsloop's if `rsloop` can be imported, and asyncio's otherwise. The future is a
+/// task of that loop, which Ctrl-C cancels. What is left of other tasks and asynchronous
+/// generators is ended before this returns.
+///
+/// ```no_run
+/// use pyo3::prelude::*;
+/// use rsloop_bridge::rust_async;
+///
+/// # fn program() -> PyResult<()> {
+/// Python::attach(|py| {
+///     rust_async::run(py, async {
+///         let sleep = Python::attach(|py| {
+///             let coroutine = py.import("asyncio")?.call_method1("sleep", (0.1, "slept"))?;
+///             rust_async::into_future(coroutine)
+///         })?;
+///         println!("{}", sleep.await?);
+///         Ok(())
+///     })
+/// })
+/// # }
+/// ```
+///
+/// # Errors
+/// The future's own; `RuntimeError` if a loop runs on this thread.
+pub fn run<F, T>(py: Python<'_>, fut: F) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: Send + 'static,
+{
+    runner::run(py, fut)
+}
+
+/// Runs a Rust future to its end on `event_loop`, which must not be running, and leaves the loop
+/// open.
+///
+/// # Errors
+/// The future's own; `RuntimeError` if the loop is closed, or one runs on this thread.
+pub fn run_until_complete<F, T>(event_loop: &Bound<'_, PyAny>, fut: F) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: Send + 'static,
+{
+    runner::run_until_complete(event_loop, fut)
+}
+
+/// As [`into_future_with_locals`], with the [current locals](get_current_locals).
+///
+/// # Errors
+/// `TypeError` if `awaitable` cannot be awaited; `RuntimeError` if there are no current locals, or
+/// their loop is closed.
+pub fn into_future(awaitable: Bound<'_, PyAny>) -> PyResult<PythonFuture> {
+    let locals = TaskLocals::current(awaitable.py())?;
+    python_future::start(&locals, awaitable)
 }
 
 /// Makes a Rust future of a Python awaitable, on the loop and in the context of `locals`.

@@ -13,18 +13,21 @@ use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::{TaskLocals, running_loop};
 use crate::eager::Record;
-use crate::error;
-use crate::executor::{self, Drive, rust_executor};
+use crate::executor::{self, Drive, Threads};
 use crate::exit::PollGuard;
 use crate::port::Deliver;
+use crate::scope::{Owner, Scope};
+use crate::{error, scope};
 
-/// Whether the first poll happens in the call.
+/// Where the first poll happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstPoll {
     /// In the call, with the GIL released, if such futures have a record of being ready.
     InCall,
     /// On the executor.
     OnExecutor,
+    /// On one of the executor's threads that may block, and there is no other poll.
+    WhereItMayBlock,
 }
 
 /// Makes the awaitable of a future, for the given loop and context or for the current ones.
@@ -38,13 +41,17 @@ where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
+    let locals = match locals {
+        None => scope::scoped(py)?,
+        given => given,
+    };
     let event_loop = match &locals {
         Some(locals) => locals.event_loop(py),
         None => running_loop(py)?,
     };
     let mut future = Box::pin(future);
     if first_poll == FirstPoll::InCall {
-        if let Some(output) = poll_in_call(py, &mut future)? {
+        if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future)? {
             // Dropped before the conversion, which may run any code of Python's.
             let output = py.detach(|| error::drop_caught(future).and(output));
             let settled = match locals {
@@ -66,12 +73,20 @@ where
     let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>);
     let awaitable = Bound::new(py, awaitable)?;
     Link::register(&task)?;
-    executor::spawn(task)?;
+    let threads = match first_poll {
+        FirstPoll::InCall | FirstPoll::OnExecutor => Threads::Polling,
+        FirstPoll::WhereItMayBlock => Threads::Blocking,
+    };
+    executor::spawn(task, threads)?;
     Ok(awaitable.into_any())
 }
 
 /// The first poll, detached. None if the future is pending, or should not be polled here.
-fn poll_in_call<F, T>(py: Python<'_>, future: &mut Pin<Box<F>>) -> PyResult<Option<PyResult<T>>>
+fn poll_in_call<F, T>(
+    py: Python<'_>,
+    locals: Option<&TaskLocals>,
+    future: &mut Pin<Box<F>>,
+) -> PyResult<Option<PyResult<T>>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: Send,
@@ -85,10 +100,11 @@ where
     };
     Ok(py.detach(|| {
         let began = Instant::now();
-        let entered = rust_executor().enter();
+        let scope = locals.map(|locals| Scope::enter(Owner::Given(locals.clone())));
+        let entered = executor::enter();
         // Nobody needs waking: a pending future is polled again at once, by the executor.
         let output = poll_caught(future.as_mut(), &mut Context::from_waker(Waker::noop()));
-        drop(entered);
+        drop((entered, scope));
         record.note(output.is_ready(), began.elapsed());
         match output {
             Poll::Ready(output) => Some(output),
@@ -141,6 +157,7 @@ where
             // The interpreter exits: never polled again, never dropped.
             return Poll::Pending;
         };
+        let _scope = Scope::enter(Owner::Polled(Arc::clone(&self) as Arc<dyn Task>));
         let visit = self.stage.visit(|stage| {
             let Stage::Running(future) = stage else {
                 return Poll::Ready(());

@@ -1,6 +1,6 @@
 //! async-std's global executor.
 
-use super::{Executor, Work};
+use super::{BlockingCall, Executor, Work};
 
 /// async-std starts its threads by itself, with the first task.
 pub(super) struct AsyncStd;
@@ -11,7 +11,7 @@ impl Executor for AsyncStd {
         drop(async_std::task::spawn(work));
     }
 
-    fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) {
-        drop(async_std::task::spawn_blocking(job));
+    fn spawn_blocking(&self, call: BlockingCall) {
+        drop(async_std::task::spawn_blocking(|| call.run()));
     }
 }

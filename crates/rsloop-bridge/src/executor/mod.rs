@@ -1,57 +1,125 @@
 //! Where `Send` futures run: one trait, and one file for each executor that implements it.
+//!
+//! | feature | executor | blocking calls |
+//! | --- | --- | --- |
+//! | `async-std`, the default | async-std's global executor | async-std's threads for them |
+//! | `smol` | smol's global executor | smol's threads for them |
+//! | `tokio` | a runtime of tokio's with many threads | the same runtime's threads for them |
+//!
+//! If more than one is enabled, `tokio` is taken before `smol`, and that before `async-std`. An
+//! extension that enables none, or has an executor of its own, calls [`set_executor`] while its
+//! module is being imported.
 
-#[cfg(feature = "async-std")]
+#[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
 mod async_std;
+#[cfg(all(feature = "smol", not(feature = "tokio")))]
+mod smol;
+#[cfg(feature = "tokio")]
+mod tokio;
 
+use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use pyo3::PyResult;
 
 use crate::{error, fork};
 
-#[cfg(not(feature = "async-std"))]
-compile_error!("rsloop-bridge needs an executor: enable the feature `async-std` (the default)");
+#[cfg(feature = "tokio")]
+pub use self::tokio::Tokio;
 
-/// Something that polls futures on threads of its own.
-pub(crate) trait Executor: Send + Sync {
-    /// Polls `work` to its end, on any thread. Must not block, nor poll in this call.
+/// Something that polls futures on threads of its own, and runs blocking calls.
+///
+/// Its methods are called on any thread, attached to Python or not; they must not block, nor
+/// take the GIL.
+pub trait Executor: Send + Sync + 'static {
+    /// Polls `work` to its end, on any thread but never in this call. It may be dropped without
+    /// having been polled to its end only when the process exits.
     fn spawn(&self, work: Work);
 
-    /// Runs `job` on a thread where it may block.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the seam for off-loaded blocking calls")
-    )]
-    fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>);
+    /// Runs `call` on a thread where it may block, not in this call.
+    fn spawn_blocking(&self, call: BlockingCall);
 
-    /// Makes this executor the current one for polls that happen outside its threads, until the
-    /// guard is dropped on the same thread.
+    /// Makes this executor the current one of this thread, for a poll that happens outside its
+    /// threads, until the guard is dropped. Most executors have no such notion.
     fn enter(&self) -> EnterGuard<'_> {
         EnterGuard(None)
     }
 }
 
-/// Keeps an executor entered. Empty for executors that need no entering.
-pub(crate) struct EnterGuard<'a>(
-    #[expect(dead_code, reason = "held for what dropping it does")] Option<Box<dyn Entered + 'a>>,
+/// The future of the bridge's that an executor is given. Its polls do not panic.
+pub struct Work(Arc<dyn Drive>);
+
+/// The call that an executor is given, which may block. It does not panic.
+pub struct BlockingCall(Arc<dyn Drive>);
+
+/// Keeps an executor entered until it is dropped, on the same thread.
+pub struct EnterGuard<'a>(
+    #[expect(dead_code, reason = "held for what dropping it does")] Option<Box<dyn Held + 'a>>,
 );
 
-/// Whatever an executor's own guard is.
-pub(crate) trait Entered {}
-impl<T> Entered for T {}
+impl<'a> EnterGuard<'a> {
+    /// Holds `guard`, an executor's own, for its drop.
+    pub fn new(guard: impl Sized + 'a) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+}
+
+/// Anything, held for its drop.
+trait Held {}
+impl<T> Held for T {}
+
+/// Makes all `Send` futures of this extension run on `executor`, in place of the one of the
+/// crate's features.
+///
+/// Once, and before the first future: best while the module is being imported.
+///
+/// # Errors
+/// The executor itself, if futures have run already or another executor was set.
+pub fn set_executor<E: Executor>(executor: E) -> Result<(), ExecutorInUse<E>> {
+    let mut new = Some(executor);
+    CHOSEN.get_or_init(|| {
+        new.take()
+            .map(|executor| Box::new(executor) as Box<dyn Executor>)
+    });
+    match new {
+        None => Ok(()),
+        Some(executor) => Err(ExecutorInUse(executor)),
+    }
+}
+
+/// Refusal of [`set_executor`], with the executor that came too late.
+pub struct ExecutorInUse<E>(pub E);
+
+impl<E> fmt::Debug for ExecutorInUse<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ExecutorInUse")
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E> fmt::Display for ExecutorInUse<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an executor is in use already: set yours while the module is imported")
+    }
+}
+
+impl<E> std::error::Error for ExecutorInUse<E> {}
+
+/// The executor in use, from the first look on; None if there is no feature for one, and none
+/// was set.
+static CHOSEN: OnceLock<Option<Box<dyn Executor>>> = OnceLock::new();
 
 /// A task that an executor polls.
 pub(crate) trait Drive: Send + Sync {
     /// Polls once.
     fn drive(self: Arc<Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
-
-/// The future that an executor is given.
-pub(crate) struct Work(Arc<dyn Drive>);
 
 impl Future for Work {
     type Output = ();
@@ -61,39 +129,151 @@ impl Future for Work {
     }
 }
 
-/// The executor this crate was built with.
-pub(crate) fn rust_executor() -> &'static dyn Executor {
-    #[cfg(feature = "async-std")]
-    return &async_std::AsyncStd;
+impl fmt::Debug for Work {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Work").finish_non_exhaustive()
+    }
+}
+
+impl BlockingCall {
+    /// Makes the call. It returns when the call does.
+    pub fn run(self) {
+        // One poll makes the whole call.
+        let _ready = self
+            .0
+            .drive(&mut Context::from_waker(std::task::Waker::noop()));
+    }
+}
+
+impl fmt::Debug for BlockingCall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BlockingCall")
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EnterGuard").finish_non_exhaustive()
+    }
+}
+
+/// On which of its threads an executor is to drive a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// Those that poll.
+    Polling,
+    /// Those that may block.
+    Blocking,
 }
 
 /// Gives a task to the executor, unless its threads were lost in a fork.
-pub(crate) fn spawn(task: Arc<dyn Drive>) -> PyResult<()> {
+pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
     /// One more than the generation that started the executor's threads; 0 before that.
     static STARTED_IN: AtomicU32 = AtomicU32::new(0);
 
+    let executor = chosen().ok_or_else(error::no_executor)?;
     let mine = fork::generation() + 1;
     match STARTED_IN.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed) {
         Err(started_in) if started_in != mine => return Err(error::forked()),
         _ => {}
     }
-    rust_executor().spawn(Work(task));
-    Ok(())
+    // An executor that cannot start its threads panics.
+    catch_unwind(AssertUnwindSafe(|| match threads {
+        Threads::Polling => executor.spawn(Work(task)),
+        Threads::Blocking => executor.spawn_blocking(BlockingCall(task)),
+    }))
+    .map_err(error::from_panic)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
+/// Makes the executor the current one of this thread, until the guard is dropped.
+pub(crate) fn enter() -> EnterGuard<'static> {
+    chosen().map_or(EnterGuard(None), Executor::enter)
+}
 
-    use super::rust_executor;
+fn chosen() -> Option<&'static dyn Executor> {
+    CHOSEN.get_or_init(of_feature).as_deref()
+}
+
+/// The executor this crate was built with.
+fn of_feature() -> Option<Box<dyn Executor>> {
+    #[cfg(feature = "tokio")]
+    return Some(Box::new(Tokio::new()));
+    #[cfg(all(feature = "smol", not(feature = "tokio")))]
+    return Some(Box::new(smol::Smol));
+    #[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
+    return Some(Box::new(async_std::AsyncStd));
+    #[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
+    return None;
+}
+
+#[cfg(all(test, any(feature = "async-std", feature = "smol", feature = "tokio")))]
+mod tests {
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::task::{Context, Poll};
+    use std::thread::{self, ThreadId};
+
+    use super::{BlockingCall, Drive, Threads, Work};
+
+    /// Pending once; then tells on which thread it is.
+    struct Teller(Mutex<(bool, mpsc::Sender<ThreadId>)>);
+
+    impl Drive for Teller {
+        fn drive(self: Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+            let mut inner = self.0.lock().expect("nobody panics in here");
+            if !std::mem::replace(&mut inner.0, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let here = thread::current().id();
+            inner.1.send(here).expect("the test waits");
+            Poll::Ready(())
+        }
+    }
+
+    fn told(threads: Threads) -> ThreadId {
+        let (sender, receiver) = mpsc::channel();
+        let polled_before = threads == Threads::Blocking;
+        let teller = Teller(Mutex::new((polled_before, sender)));
+        // Not by `spawn`, whose errors are Python's: these tests are not linked to that.
+        let executor = super::chosen().expect("a feature is enabled");
+        match threads {
+            Threads::Polling => executor.spawn(Work(Arc::new(teller))),
+            Threads::Blocking => executor.spawn_blocking(BlockingCall(Arc::new(teller))),
+        }
+        receiver.recv().expect("the task is driven to its end")
+    }
 
     #[test]
-    fn a_blocking_job_runs_on_another_thread() {
-        let (sender, receiver) = mpsc::channel();
-        let here = std::thread::current().id();
-        rust_executor().spawn_blocking(Box::new(move || {
-            sender.send(std::thread::current().id()).unwrap();
-        }));
-        assert_ne!(receiver.recv().unwrap(), here);
+    fn futures_are_polled_to_their_end_on_another_thread() {
+        assert_ne!(told(Threads::Polling), thread::current().id());
+    }
+
+    #[test]
+    fn blocking_calls_run_on_another_thread() {
+        assert_ne!(told(Threads::Blocking), thread::current().id());
+    }
+
+    #[test]
+    fn an_executor_that_comes_late_is_given_back() {
+        struct Late;
+        impl super::Executor for Late {
+            fn spawn(&self, _: Work) {}
+            fn spawn_blocking(&self, _: BlockingCall) {}
+        }
+        told(Threads::Polling);
+        let refusal = super::set_executor(Late).unwrap_err();
+        assert!(refusal.to_string().contains("in use already"));
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn an_entered_tokio_is_the_current_runtime() {
+        assert!(::tokio::runtime::Handle::try_current().is_err());
+        let entered = super::enter();
+        assert!(::tokio::runtime::Handle::try_current().is_ok());
+        drop(entered);
+        assert!(::tokio::runtime::Handle::try_current().is_err());
     }
 }

@@ -17,10 +17,9 @@ use pyo3::prelude::*;
 use self::bound::Bound;
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
-use crate::context::{TaskLocals, running_loop};
-use crate::executor::rust_executor;
+use crate::context::TaskLocals;
 use crate::port::Deliver;
-use crate::{error, exit};
+use crate::{error, executor, exit};
 
 /// Makes the awaitable of a future, for the given loop and context or for the current ones.
 pub(crate) fn into_py<F, T>(
@@ -37,7 +36,7 @@ where
     }
     let locals = match locals {
         Some(locals) => locals,
-        None => TaskLocals::capture(&running_loop(py)?)?,
+        None => TaskLocals::current(py)?,
     };
     if !locals.port().is_here() {
         return Err(PyRuntimeError::new_err(
@@ -85,7 +84,7 @@ where
         let waker = Waker::from(Arc::clone(&self));
         let polled = locals.within(py, || {
             let visit = future.visit(|future| {
-                let _entered = rust_executor().enter();
+                let _entered = executor::enter();
                 let mut cx = Context::from_waker(&waker);
                 catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
                     .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))

@@ -42,6 +42,49 @@ fn call_from_local(py: Python<'_>, awaitable: Py<PyAny>) -> PyResult<Bound<'_, P
     })
 }
 
+/// Waits at the gate, calls `make` on the worker, and awaits what it returns: with the locals
+/// that the bridge finds there.
+#[pyfunction]
+fn call_with_found_locals(
+    py: Python<'_>,
+    gate: Gate,
+    make: Py<PyAny>,
+) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        gate.pass().await;
+        let call = Python::attach(|py| {
+            let locals = rust_async::get_current_locals(py)?;
+            let awaitable = locals.within(py, || make.bind(py).call0())??;
+            rust_async::into_future(awaitable)
+        })?;
+        call.await
+    })
+}
+
+/// As that, in a task of the extension's own, which knows the locals by its scope only.
+#[pyfunction]
+fn call_in_scope(py: Python<'_>, make: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let locals = rust_async::get_current_locals(py)?;
+    let task = async_std::task::spawn(locals.scope(async move {
+        async_std::task::yield_now().await;
+        Python::attach(|py| rust_async::into_future(make.bind(py).call0()?))?.await
+    }));
+    rust_async::future_into_py(py, task)
+}
+
+/// Makes an awaitable on a worker, in a poll, and awaits it.
+#[pyfunction]
+fn nested(py: Python<'_>, gate: Gate) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        gate.pass().await;
+        let inner = Python::attach(|py| {
+            let inner = rust_async::future_into_py(py, async { Ok("the inner value") })?;
+            rust_async::into_future(inner)
+        })?;
+        inner.await
+    })
+}
+
 /// Starts `awaitable`, and drops the Rust future once the gate is open.
 #[pyfunction]
 fn call_and_drop<'py>(
@@ -119,6 +162,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(call_from_send, module)?)?;
     module.add_function(wrap_pyfunction!(call_from_worker, module)?)?;
     module.add_function(wrap_pyfunction!(call_from_local, module)?)?;
+    module.add_function(wrap_pyfunction!(call_with_found_locals, module)?)?;
+    module.add_function(wrap_pyfunction!(call_in_scope, module)?)?;
+    module.add_function(wrap_pyfunction!(nested, module)?)?;
     module.add_function(wrap_pyfunction!(call_and_drop, module)?)?;
     module.add_function(wrap_pyfunction!(start_and_drop, module)?)
 }
