@@ -90,13 +90,11 @@ class Children(asyncio.SelectorEventLoop):
         self._remove_reader(pidfd)
         del self._children[pidfd]
         try:
-            # By the pidfd, not the number: that may be another child's by now.
-            found: Any = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+            _, status = os.waitpid(transport.get_pid(), 0)
         except ChildProcessError:
             returncode = _returncode_of_a_reaped(transport)
         else:
-            exited = found.si_code == os.CLD_EXITED
-            returncode = found.si_status if exited else -found.si_status
+            returncode = os.waitstatus_to_exitcode(status)
         finally:
             os.close(pidfd)
         self._report_child(transport, returncode)
@@ -137,17 +135,9 @@ def _is_default(watcher: object) -> bool:
 
 @functools.cache
 def _pidfds_work() -> bool:
-    """Tell whether the kernel has pidfds, can wait for them, and lets this process do it."""
+    """Tell whether the kernel has pidfds, and lets this process use them."""
     try:
-        pidfd = os.pidfd_open(os.getpid())
+        os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):
         return False
-    try:
-        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
-    except ChildProcessError:
-        return True  # as this process is no child of its own
-    except (AttributeError, OSError):
-        return False
-    finally:
-        os.close(pidfd)
     return True
