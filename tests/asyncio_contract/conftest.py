@@ -12,9 +12,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from .tls_connections import Authority
 
 T = TypeVar("T")
 
@@ -49,11 +52,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(30))
 
 
-@pytest.fixture(params=["stdlib", "rsloop"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "loop_kind" not in metafunc.fixturenames:
+        return
+    metafunc.parametrize("loop_kind", ["stdlib", "rsloop"], indirect=True)
+
+
+@pytest.fixture
 def loop_kind(request: pytest.FixtureRequest) -> str:
     """Name the loop under test."""
     kind: str = request.param
     return kind
+
+
+@pytest.fixture(scope="session")
+def authority() -> "Authority":
+    """Return a certificate authority; making keys takes a while."""
+    from .tls_connections import Authority
+
+    return Authority()
 
 
 @pytest.fixture

@@ -1,86 +1,18 @@
-"""TLS: handshakes, data, errors, and upgrades of plain connections."""
+"""TLS: data in both directions, what a transport tells, streams and unix sockets."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .conftest import Log, Run
 from .connections import listening_socket
 from .recorders import Recorder
+from .tls_connections import HOST, Authority, settle, tls_pair
 
-# What it depends on has no wheels for some builds of CPython.
-trustme = pytest.importorskip("trustme")
-
-HOST = "server.example"
-
-
-class Authority:
-    """A certificate authority, and contexts that use and trust it."""
-
-    def __init__(self) -> None:
-        self.authority = trustme.CA()
-        self.certificate = self.authority.issue_cert(HOST)
-
-    def server(self) -> ssl.SSLContext:
-        """Return a context for the server named HOST."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.certificate.configure_cert(context)
-        return context
-
-    def client(self) -> ssl.SSLContext:
-        """Return a context that trusts this authority."""
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        return context
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    """Return a fresh authority; making keys takes a while."""
-    return Authority()
-
-
-async def settle() -> None:
-    """Give the loop the turns that closing a TLS transport takes."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-@contextlib.asynccontextmanager
-async def tls_pair(
-    server_context: ssl.SSLContext, client_context: ssl.SSLContext, **options: Any
-) -> AsyncIterator[tuple[Recorder, Recorder]]:
-    """Yield the protocols of a TLS connection, client first."""
-    loop = asyncio.get_running_loop()
-    accepted: asyncio.Future[Recorder] = loop.create_future()
-
-    class Accepted(Recorder):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            accepted.set_result(self)
-
-    server = await loop.create_server(Accepted, "127.0.0.1", 0, ssl=server_context)
-    _, client = await loop.create_connection(
-        Recorder,
-        *server.sockets[0].getsockname(),
-        ssl=client_context,
-        **{"server_hostname": HOST, **options},
-    )
-    served = await accepted
-    server.close()
-    try:
-        yield client, served
-    finally:
-        for protocol in (client, served):
-            protocol.transport.close()
-        await asyncio.gather(client.lost, served.lost)
-        await settle()
+over_both_data_paths = True
 
 
 def test_data_in_both_directions(run: Run, authority: Authority) -> None:

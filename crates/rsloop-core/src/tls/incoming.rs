@@ -2,13 +2,13 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView};
 use rsloop_reactor::socket;
 
-use super::session::End;
+use super::session::{End, Session};
 use super::state::{Phase, Tls};
 use crate::loop_::LoopBase;
 
@@ -89,7 +89,8 @@ impl Tls {
             return Ok(());
         };
         if buffered {
-            return self.call_protocol(py, intern!(py, "_do_read__buffered"));
+            let end = self.deliver_to_buffer(&session, &target)?;
+            return self.react(py, end);
         }
         if !session.is_plain() {
             return self.call_protocol(py, intern!(py, "_do_read__copied"));
@@ -98,6 +99,45 @@ impl Tls {
         if let Some(data) = data {
             target.call_method1(intern!(py, "data_received"), (data,))?;
         }
+        self.react(py, end)
+    }
+
+    /// Fills the protocol's buffer once, and comes back later when there may be more.
+    ///
+    /// Not the inherited method: where the buffer is no memoryview it loses all but the first
+    /// record, and it takes an empty buffer for the end of the stream.
+    fn deliver_to_buffer(&self, session: &Session, target: &Bound<'_, PyAny>) -> PyResult<End> {
+        let py = target.py();
+        if session.is_plain() && session.is_drained(py)? {
+            return Ok(End::Again);
+        }
+        let hint = session.incoming_bytes(py)?;
+        let buffer = target.call_method1(intern!(py, "get_buffer"), (hint,))?;
+        let (count, end) = {
+            // Gone before buffer_updated(), which may resize the buffer.
+            let view = PyMemoryView::from(&buffer)?;
+            let bytes = view.call_method1(intern!(py, "cast"), (intern!(py, "B"),))?;
+            if bytes.len()? == 0 {
+                let message = "get_buffer() returned an empty buffer";
+                return Err(PyRuntimeError::new_err(message));
+            }
+            session.read_to_view(&bytes)?
+        };
+        if count > 0 {
+            if end.is_none()
+                && let Some(protocol) = self.protocol(py)
+            {
+                let again = protocol.getattr(intern!(py, "_do_read"))?;
+                let loop_ = protocol.getattr(intern!(py, "_loop"))?;
+                loop_.call_method1(intern!(py, "call_soon"), (again,))?;
+            }
+            target.call_method1(intern!(py, "buffer_updated"), (count,))?;
+        }
+        Ok(end.unwrap_or(End::Again))
+    }
+
+    /// Does what follows from the end of reading.
+    fn react(&self, py: Python<'_>, end: End) -> PyResult<()> {
         match end {
             End::Again => Ok(()),
             End::Failed(error) => Err(error),

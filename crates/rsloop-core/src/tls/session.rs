@@ -4,7 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PySlice, PyType};
 
 use crate::transports::Piece;
 
@@ -123,6 +123,34 @@ impl Session {
                 Err(error) => return Ok(End::Failed(error)),
             }
         }
+    }
+
+    /// Fills `view`, a memoryview of bytes, with data that has arrived; returns how many bytes, and
+    /// what the session says then, unless there is no room for more.
+    pub(super) fn read_to_view(&self, view: &Bound<'_, PyAny>) -> PyResult<(usize, Option<End>)> {
+        let py = view.py();
+        let room = view.len()?;
+        let mut filled = 0;
+        while filled < room {
+            if self.plain && self.is_drained(py)? {
+                return Ok((filled, Some(End::Again)));
+            }
+            let rest = view.get_item(PySlice::new(py, filled as isize, room as isize, 1))?;
+            match self.read.call1(py, (room - filled, rest)) {
+                Ok(count) => match count.extract::<usize>(py)? {
+                    0 => return Ok((filled, Some(End::Closed))),
+                    count => filled += count,
+                },
+                Err(error) if is_again(py, &error)? => return Ok((filled, Some(End::Again))),
+                Err(error) => return Ok((filled, Some(End::Failed(error)))),
+            }
+        }
+        Ok((filled, None))
+    }
+
+    /// Whether a read could only fail.
+    pub(super) fn is_drained(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.incoming_bytes(py)? == 0 && self.decrypted_bytes(py)? == 0)
     }
 
     fn decrypted_bytes(&self, py: Python<'_>) -> PyResult<usize> {

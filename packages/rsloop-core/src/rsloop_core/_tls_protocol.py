@@ -1,6 +1,7 @@
 """TLS: CPython's protocol and transport, with their hot half and their state in Rust."""
 
 import asyncio
+import ssl
 import sys
 from asyncio import sslproto
 from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
@@ -141,6 +142,13 @@ class SSLProtocol(sslproto.SSLProtocol):
         if shutdown_exc is None and not self._eof_received:
             self._tls.close_notify_received = True
         super()._on_shutdown_complete(shutdown_exc)  # type: ignore[misc]
+
+    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
+        if isinstance(exc, ssl.SSLError):
+            # The session has written an alert that says what is wrong. Inherited code forgets it,
+            # and the peer can only guess.
+            self._process_outgoing()
+        super()._fatal_error(exc, message)  # type: ignore[misc]
 
     def _get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "close_notify_received":

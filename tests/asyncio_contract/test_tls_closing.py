@@ -1,0 +1,278 @@
+"""TLS connections that end: properly, cut off, broken, too late, in the middle of everything."""
+
+import asyncio
+import socket
+import ssl
+
+import pytest
+
+from .conftest import Log, Run, stdlib_fault
+from .recorders import Recorder
+from .tls_connections import Authority, client_and_peer, settle, tls_pair
+
+over_both_data_paths = True
+
+BULK = bytes(range(256)) * (8 << 12)  # 8 MiB
+
+
+def test_proper_end(run: Run, loop_kind: str, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            await peer.send(b"last words")
+            await peer.say_goodbye()
+            assert await client.lost is None
+            assert client.data == b"last words"
+            assert client.calls[1:] == ["data_received", "eof_received", "connection_lost"]
+            if loop_kind == "rsloop":
+                assert client.transport.get_extra_info("close_notify_received") is True
+
+    run(main())
+
+
+def test_truncation(run: Run, loop_kind: str, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            await peer.send(b"last wo")
+            peer.sock.close()
+            # asyncio does not tell it from a proper end; what is ours does.
+            assert await client.lost is None
+            assert client.data == b"last wo"
+            assert client.calls[1:] == ["data_received", "eof_received", "connection_lost"]
+            if loop_kind == "rsloop":
+                assert client.transport.get_extra_info("close_notify_received") is False
+
+    run(main())
+
+
+def test_truncation_in_a_record(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            await peer.send(b"whole")
+            assert await client.received(5) == b"whole"
+            peer.tls.write(b"half")
+            await peer.loop.sock_sendall(peer.sock, peer.outgoing.read()[:-3])
+            peer.sock.close()
+            assert await client.lost is None
+            assert client.data == b"whole"
+
+    run(main())
+
+
+def test_end_while_reading_is_paused(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            client.transport.pause_reading()
+            await peer.send(b"last words")
+            await peer.say_goodbye()
+            await settle()
+            assert client.data == b""
+            client.transport.resume_reading()
+            assert await client.lost is None
+            assert client.data == b"last words"
+
+    run(main())
+
+
+def test_close_sends_what_is_queued(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            for start in range(0, len(BULK), 100_000):
+                client.transport.write(BULK[start : start + 100_000])
+            client.transport.close()
+            assert await peer.receive_to_end() == BULK
+            await peer.say_goodbye()
+            assert await client.lost is None
+
+    run(main())
+
+
+def test_peer_that_is_done_still_gets_what_is_queued(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            client.transport.write(BULK)
+            await peer.say_goodbye()
+            assert await peer.receive_to_end() == BULK
+            assert await client.lost is None
+
+    run(main())
+
+
+def test_close_during_a_download(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            sending = asyncio.ensure_future(peer.send(BULK))
+            await client.received(1)
+            client.transport.close()
+            received = len(client.data)
+            await client.lost
+            assert len(client.data) == received < len(BULK)
+            with pytest.raises(ConnectionError):
+                await sending
+
+    run(main())
+
+
+def test_close_inside_data_received(run: Run, authority: Authority) -> None:
+    class Closing(Recorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.close()
+
+    async def main() -> None:
+        async with client_and_peer(authority, Closing) as (client, peer):
+            await peer.send(b"enough")
+            assert await peer.receive_to_end() == b""
+            await peer.say_goodbye()
+            assert await client.lost is None
+            assert client.calls == [
+                "connection_made",
+                "data_received",
+                "eof_received",
+                "connection_lost",
+            ]
+
+    run(main())
+
+
+def test_peer_that_never_says_goodbye(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority, ssl_shutdown_timeout=0.01) as (client, _peer):
+            client.transport.close()
+            error = await client.lost
+            assert type(error) is TimeoutError
+            assert str(error) == "SSL shutdown timed out"
+
+    run(main())
+
+
+def test_broken_pipe(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with tls_pair(authority.server(), authority.client()) as (client, served):
+            sock = served.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            served.transport.abort()  # which resets the connection
+            while not client.lost.done():
+                client.transport.write(b"x" * 65536)
+                await asyncio.sleep(0)
+            error = client.lost.result()
+            assert isinstance(error, ConnectionError)
+            assert client.calls.count("connection_lost") == 1
+
+    run(main())
+
+
+def test_abort_drops_what_is_queued(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, _peer):
+            client.transport.write(BULK)
+            client.transport.abort()
+            assert client.transport.is_closing()
+            assert await client.lost is None
+
+    run(main())
+
+
+def test_late_writes_are_logged(run: Run, authority: Authority, asyncio_log: Log) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, _peer):
+            client.transport.close()
+            for _ in range(5):
+                client.transport.write(b"too late")
+            assert asyncio_log.messages == []
+            client.transport.write(b"too late")
+            client.transport.writelines([b"too", b"late"])
+            assert asyncio_log.messages == ["SSL connection is closed"] * 2
+
+    run(main())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tampered_record(run: Run, authority: Authority, version: ssl.TLSVersion) -> None:
+    async def main() -> None:
+        context = authority.server()
+        context.minimum_version = context.maximum_version = version
+        async with client_and_peer(authority, server_context=context) as (client, peer):
+            peer.tls.write(b"genuine")
+            record = bytearray(peer.outgoing.read())
+            record[-1] ^= 1
+            await peer.loop.sock_sendall(peer.sock, record)
+            error = await client.lost
+            assert type(error) is ssl.SSLError
+            assert error.library == "SSL"
+            assert error.reason == "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
+            assert "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]" in str(error)
+            assert "eof_received" not in client.calls
+
+    run(main())
+
+
+def test_data_before_a_broken_record(run: Run, loop_kind: str, authority: Authority) -> None:
+    stdlib_fault(loop_kind, "drops data that came together with what breaks the connection")
+
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            peer.tls.write(b"genuine")
+            records = peer.outgoing.read()
+            await peer.loop.sock_sendall(peer.sock, records + b"garbage that is no record")
+            error = await client.lost
+            assert isinstance(error, ssl.SSLError)
+            assert client.data == b"genuine"
+
+    run(main())
+
+
+def test_plain_text_in_the_middle(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            await peer.loop.sock_sendall(peer.sock, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            error = await client.lost
+            assert type(error) is ssl.SSLError
+            assert error.reason == "WRONG_VERSION_NUMBER"
+
+    run(main())
+
+
+@pytest.mark.parametrize("method", ["data_received", "eof_received"])
+def test_protocol_that_raises(
+    run: Run, authority: Authority, asyncio_log: Log, method: str
+) -> None:
+    class OopsError(Exception):
+        pass
+
+    class Raising(Recorder):
+        pass
+
+    def fail(self: Recorder, *_: object) -> None:
+        raise OopsError
+
+    setattr(Raising, method, fail)
+
+    async def main() -> None:
+        async with client_and_peer(authority, Raising) as (client, peer):
+            await peer.send(b"data" if method == "data_received" else b"")
+            await peer.say_goodbye()
+            assert isinstance(await client.lost, OopsError)
+            expected = {
+                "data_received": "Fatal error on SSL protocol",
+                "eof_received": "Error calling eof_received()",
+            }
+            assert asyncio_log.messages[0].splitlines()[0] == expected[method]
+
+    run(main())
+
+
+def test_extra_info_outlives_the_connection(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        async with tls_pair(authority.server(), authority.client()) as (client, served):
+            transport = client.transport
+            tls = transport.get_extra_info("ssl_object")
+            served.transport.close()
+            await client.lost
+            assert transport.get_extra_info("ssl_object") is tls
+            assert transport.get_extra_info("cipher")[0]
+            assert transport.get_extra_info("peername") is None
+            assert transport.get_write_buffer_size() == 0
+            assert transport.is_closing()
+            assert tls.version() == "TLSv1.3"
+
+    run(main())
