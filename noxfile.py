@@ -80,7 +80,7 @@ def install_ours(session: nox.Session, kind: str = "wheel", profile: str = "quic
 
 
 def install_extension(session: nox.Session, source: Path, *features: str) -> None:
-    """Build and install the Rust extension in `source`, with Cargo's own folder shared.
+    """Build and install the extension in `source`, with Cargo's own folder shared.
 
     Arguments about `features` go to Cargo.
     """
@@ -219,11 +219,15 @@ def executors(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Build and test each example as an outsider would: a copy, against the built artifacts."""
     install_ours(session)
-    install_groups(session, "test")
-    for example in sorted(path.parent.name for path in Path("examples").glob("*/Cargo.toml")):
+    install_groups(session, "test", "examples")
+    for project in sorted(Path("examples").glob("*/pyproject.toml")):
+        example = project.parent.name
         with tempfile.TemporaryDirectory() as folder:
-            command = ("python", "tools/outsider.py", f"examples/{example}", folder)
-            copy = str(session.run(*command, silent=True, stderr=None)).strip()
+            if project.with_name("Cargo.toml").exists():
+                command = ("python", "tools/outsider.py", f"examples/{example}", folder)
+                copy = str(session.run(*command, silent=True, stderr=None)).strip()
+            else:
+                copy = str(shutil.copytree(project.parent, Path(folder, example)))
             with session.chdir(folder):
                 install_extension(session, Path(copy))
             test = f"tests/examples/test_{example}.py"

@@ -2,7 +2,7 @@
 #
 #     from rsloop_bridge cimport rsl_complete, rsl_completer_future, rsl_completer_new
 
-cdef extern from "rsloop_bridge.h" nogil:
+cdef extern from "rsloop_bridge.h":
     # A promise to complete one future. Opaque.
     ctypedef struct rsl_completer:
         pass
@@ -14,10 +14,10 @@ cdef extern from "rsloop_bridge.h" nogil:
     ctypedef void (*rsl_discard_fn)(void *payload) noexcept nogil
 
     # Makes a future of the running loop and the promise to complete it. `discard` may be NULL.
-    rsl_completer *rsl_completer_new(rsl_discard_fn discard) except NULL with gil
+    rsl_completer *rsl_completer_new(rsl_discard_fn discard) except NULL
 
     # The future, before another thread has the completer.
-    object rsl_completer_future(rsl_completer *completer) with gil
+    object rsl_completer_future(rsl_completer *completer)
 
     # Completes the future: once, from any thread, without the GIL. Owns completer and payload.
-    void rsl_complete(rsl_completer *completer, void *payload, rsl_convert_fn convert) noexcept
+    void rsl_complete(rsl_completer *completer, void *payload, rsl_convert_fn convert) noexcept nogil
