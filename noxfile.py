@@ -256,6 +256,15 @@ def loom(session: nox.Session) -> None:
         session.run("cargo", "run", "--quiet", "--release", "--locked", external=True)
 
 
+@nox.session(python=PYTHONS)
+def endurance(session: nox.Session) -> None:
+    """Run what takes minutes: interpreters that exit in the midst of everything, 200 a loop."""
+    install_ours(session)
+    install_groups(session, "test")
+    install_extension(session, Path("tests/bridge/extension"))
+    session.run("pytest", "-W", "error", "-m", "endurance", *(session.posargs or ["tests/bridge"]))
+
+
 @nox.session
 def reference(session: nox.Session) -> None:
     """Build and run the documentation's code outside, against the tree and the packed crates."""

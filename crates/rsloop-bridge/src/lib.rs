@@ -50,6 +50,7 @@
 //! | `eager` | which futures are polled in the call |
 //! | `executor/` | where `Send` futures run |
 //! | `exit`, `fork` | the end of the interpreter, and its doubling |
+//! | `interpreter` | which interpreter it is |
 //! | `error` | the exceptions that the bridge raises |
 //! | `sync` | the primitives that loom replaces |
 
@@ -67,6 +68,7 @@ mod exit;
 mod foreign;
 mod fork;
 mod inbox;
+mod interpreter;
 mod local;
 mod port;
 mod ports;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::capsule::NativeLoop;
 use crate::port::Port;
-use crate::{error, exit, foreign, fork};
+use crate::{error, exit, foreign, fork, interpreter};
 
 thread_local! {
     /// The ports of this thread, by the address of their loop, which owns its port until it closes.
@@ -45,6 +45,7 @@ fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
     if exit::is_exiting() {
         return Err(error::shutting_down());
     }
+    interpreter::require_main(py)?;
     exit::register(py)?;
     fork::register(py)?;
     match NativeLoop::of(event_loop)? {

@@ -22,6 +22,8 @@ struct State {
 struct Inner {
     open: bool,
     wakers: Vec<Waker>,
+    /// Every waker that ever waited here, for those who wake too late.
+    old: Vec<Waker>,
     polls: usize,
 }
 
@@ -51,6 +53,22 @@ impl Gate {
         });
     }
 
+    /// Wakes whoever ever waited, on a thread of its own, and waits for that.
+    fn wake_old(&self, py: Python<'_>) {
+        let gate = self.clone();
+        py.detach(|| std::thread::spawn(move || gate.wake_old_now()).join().unwrap());
+    }
+
+    /// Wakes whoever ever waited, over and over, on a thread that outlives Python.
+    fn wake_old_for_ever(&self) {
+        let gate = self.clone();
+        std::thread::spawn(move || {
+            loop {
+                gate.wake_old_now();
+            }
+        });
+    }
+
     /// Waits, detached, until futures have polled the gate so many times; false after ten seconds.
     fn wait_for_polls(&self, py: Python<'_>, polls: usize) -> bool {
         py.detach(|| {
@@ -77,6 +95,11 @@ impl Gate {
         Pass(self.clone())
     }
 
+    fn wake_old_now(&self) {
+        let wakers = self.0.inner.lock().unwrap().old.clone();
+        wakers.iter().for_each(Waker::wake_by_ref);
+    }
+
     pub(crate) fn open_now(&self) {
         let wakers = {
             let mut inner = self.0.inner.lock().unwrap();
@@ -101,6 +124,7 @@ impl Future for Pass {
             return Poll::Ready(());
         }
         inner.wakers.push(cx.waker().clone());
+        inner.old.push(cx.waker().clone());
         Poll::Pending
     }
 }
