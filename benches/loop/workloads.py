@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import ssl
 
 Loop = asyncio.AbstractEventLoop
-CLIENT = Path(__file__).with_name("echo_client.py")
 CONNECTIONS = 10
 MESSAGE_BYTES = 1024
 
@@ -230,17 +229,56 @@ def echo(
         server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
         arguments = [port, CONNECTIONS, message_bytes, operations, *([trusted] if trusted else [])]
-        command = [sys.executable, "-S", str(CLIENT), *map(str, arguments)]
-        # Waited for in a thread, so that the loop's child watcher is not part of the row.
-        client = subprocess.Popen(command)  # noqa: ASYNC220
-        status = await loop.run_in_executor(None, client.wait)
+        await drive("echo_client.py", arguments)
         server.close()
-        if status:
-            raise SystemExit(f"the echo client failed with status {status}")
 
     Echo.start_ns = 0
     loop.run_until_complete(main())
     return time.process_time_ns() - Echo.start_ns
+
+
+class DatagramEcho(asyncio.DatagramProtocol):
+    """Sends each datagram back to whoever sent it."""
+
+    start_ns = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport's sendto method."""
+        # uvloop's transports are no asyncio.DatagramTransport.
+        endpoint: Any = transport
+        self.sendto = endpoint.sendto
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Echo; and keep the CPU time at the first datagram."""
+        DatagramEcho.start_ns = DatagramEcho.start_ns or time.process_time_ns()
+        self.sendto(data, addr)
+
+
+def udp_echo(loop: Loop, operations: int) -> int:
+    """Echo 1 KiB datagrams of ten sockets through one; the client is another process."""
+
+    async def main() -> None:
+        address = ("127.0.0.1", 0)
+        transport, _ = await loop.create_datagram_endpoint(DatagramEcho, local_addr=address)
+        port = transport.get_extra_info("sockname")[1]
+        await drive("datagram_client.py", [port, CONNECTIONS, MESSAGE_BYTES, operations])
+        transport.close()
+        await asyncio.sleep(0)
+
+    DatagramEcho.start_ns = 0
+    loop.run_until_complete(main())
+    return time.process_time_ns() - DatagramEcho.start_ns
+
+
+async def drive(client: str, arguments: list[Any]) -> None:
+    """Run a client, a program beside this one, to its end."""
+    path = Path(__file__).with_name(client)
+    command = [sys.executable, "-S", str(path), *map(str, arguments)]
+    # Waited for in a thread, so that the loop's child watcher is not part of the row.
+    process = subprocess.Popen(command)  # noqa: ASYNC220
+    status = await asyncio.get_running_loop().run_in_executor(None, process.wait)
+    if status:
+        raise SystemExit(f"{client} failed with status {status}")
 
 
 ROWS = {
@@ -254,6 +292,7 @@ ROWS = {
     "ping_pong": Row("future ping-pong", 200_000, ping_pong, only_schedules=True),
     "run": Row("run_until_complete", 40_000, run_until_complete, only_schedules=True),
     "tcp": Row("TCP echo 1 KiB x 10", 60_000, tcp_echo),
+    "udp": Row("UDP echo 1 KiB x 10", 60_000, udp_echo),
 }
 # What makes the certificates is no dependency.
 if importlib.util.find_spec("trustme"):
