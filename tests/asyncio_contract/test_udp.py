@@ -184,6 +184,62 @@ def test_reading_can_be_paused(run: Run) -> None:
     run(main())
 
 
+def test_reading_can_be_paused_between_two_datagrams(run: Run) -> None:
+    class Pausing(Datagrams):
+        transport: Any
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            assert self.transport.is_reading()
+            self.transport.pause_reading()
+            super().datagram_received(data, addr)
+
+    async def main() -> None:
+        one = await endpoint(Pausing, local_addr=("127.0.0.1", 0))
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            for number in range(20):
+                sock.sendto(b"%d" % number, address_of(one))
+        for count in range(1, 21):
+            await one[1].until(lambda count=count: len(one[1].received) == count)  # type: ignore[misc]
+            for _ in range(count % 4):
+                await asyncio.sleep(0)
+            assert len(one[1].received) == count
+            one[0].resume_reading()
+        assert [int(data) for data, _ in one[1].received] == list(range(20))
+        await close(one)
+
+    run(main())
+
+
+def test_endless_datagrams_leave_time_for_the_rest(run: Run) -> None:
+    class Endless(Datagrams):
+        transport: Any
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            self.transport.sendto(data, addr)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        busy = await endpoint(Endless, local_addr=("127.0.0.1", 0))
+        for _ in range(10):
+            busy[0].sendto(b"to itself", address_of(busy))
+        one, two = await endpoint(), await endpoint()
+        for number in range(1, 11):
+            one[0].sendto(b"data", address_of(two))
+            await two[1].until(lambda number=number: len(two[1].received) == number)  # type: ignore[misc]
+        timer = loop.create_future()
+        loop.call_later(0.01, timer.set_result, None)
+        await timer
+        await close(busy, one, two)
+
+    run(main())
+
+
 def test_protocol_can_be_replaced(run: Run) -> None:
     async def main() -> None:
         one, two = await endpoint(), await endpoint()

@@ -13,11 +13,13 @@
 #![warn(missing_docs)]
 
 mod deadline;
+mod look;
 mod ready;
 mod tick;
 mod timers;
 
 pub use deadline::Deadline;
+pub use look::LookAhead;
 pub use ready::ReadyQueue;
 pub use tick::{Poll, TickPolicy};
 pub use timers::TimerHeap;

@@ -13,6 +13,7 @@ use super::LoopBase;
 use super::state::Ready;
 use crate::clock;
 use crate::py::handle::Handle;
+use crate::transports::look_ahead;
 
 /// What lives as long as one run of the loop.
 struct Run {
@@ -191,6 +192,10 @@ impl LoopBase {
                 kind.run_writable(transport)
                     .or_else(|error| report_transport(slf, transport, error))
             }
+            Ready::LookAhead(transport) => {
+                let transport = transport.bind(py);
+                look_ahead(transport).or_else(|error| report_transport(slf, transport, error))
+            }
             // asyncio's handles report their exceptions themselves.
             Ready::Foreign(handle) => {
                 let handle = handle.bind(py);
@@ -207,9 +212,10 @@ impl LoopBase {
         let py = slf.py();
         let handle = match &entry {
             Ready::Handle(handle) => handle.as_object().clone_ref(py),
-            Ready::Foreign(object) | Ready::Readable(_, object) | Ready::Writable(_, object) => {
-                object.clone_ref(py)
-            }
+            Ready::Foreign(object)
+            | Ready::LookAhead(object)
+            | Ready::Readable(_, object)
+            | Ready::Writable(_, object) => object.clone_ref(py),
         };
         let start = clock::now_secs();
         slf.setattr(intern!(py, "_current_handle"), &handle)?;

@@ -58,6 +58,8 @@ pub(super) enum Ready {
     Readable(Kind, Py<PyAny>),
     /// A transport that can be written.
     Writable(Kind, Py<PyAny>),
+    /// A datagram transport that looks for more before the poller announces it.
+    LookAhead(Py<PyAny>),
 }
 
 /// What the timer heap holds.
@@ -197,6 +199,7 @@ impl LoopBase {
                 ready.iter().try_for_each(|entry| match entry {
                     Ready::Handle(handle) => visit.call(handle.as_object()),
                     Ready::Foreign(object)
+                    | Ready::LookAhead(object)
                     | Ready::Readable(_, object)
                     | Ready::Writable(_, object) => visit.call(object),
                 })

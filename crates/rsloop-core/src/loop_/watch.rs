@@ -192,6 +192,13 @@ impl LoopBase {
         Ok(())
     }
 
+    /// Lets a datagram transport look for more after what is queued now.
+    pub(crate) fn queue_look_ahead(&self, transport: &Bound<'_, PyAny>) {
+        let py = transport.py();
+        let entry = Ready::LookAhead(transport.clone().unbind());
+        self.ready.with(py, |ready| ready.push(entry));
+    }
+
     /// Stops watching a transport's descriptor for `interest`.
     ///
     /// Whoever else is watched by that number now has got it from a socket that was closed under

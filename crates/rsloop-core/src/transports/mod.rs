@@ -35,6 +35,8 @@ mod write_buffer;
 pub(crate) use stream::Stream;
 pub(crate) use write_buffer::Piece;
 
+pub(crate) use datagram::look_ahead;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -16,6 +16,7 @@ mod receive;
 mod send;
 mod state;
 
+pub(crate) use receive::look_ahead;
 pub(super) use receive::run_readable;
 pub(super) use send::run_writable;
 

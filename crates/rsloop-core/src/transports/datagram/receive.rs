@@ -56,11 +56,21 @@ struct Turn {
 ///
 /// One in a turn, as in asyncio: what the protocol schedules runs before it gets the next one.
 pub(in crate::transports) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    run(transport, true)
+}
+
+/// The same before the poller has announced anything: there may be none.
+pub(crate) fn look_ahead(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    run(transport, false)
+}
+
+fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
     let py = transport.py();
     let this = Datagram::of_transport(transport)?;
     let turn = this.state.with(py, |state| {
         // It may have been closed or paused since the event was fetched.
-        if state.conn_lost > 0 || state.closing || state.paused {
+        let now = state.look.begin(announced);
+        if !now || state.conn_lost > 0 || state.closing || state.paused {
             return None;
         }
         Some(Turn {
@@ -80,12 +90,21 @@ pub(in crate::transports) fn run_readable(transport: &Bound<'_, PyAny>) -> PyRes
             receive_by_socket(transport, &turn)
         };
         match received {
-            Ok(Some((data, sender))) => turn
-                .protocol
-                .bind(py)
-                .call_method1(intern!(py, "datagram_received"), (data, sender))
-                .map(drop),
-            Ok(None) => Ok(()),
+            Ok(Some((data, sender))) => {
+                let told = turn
+                    .protocol
+                    .bind(py)
+                    .call_method1(intern!(py, "datagram_received"), (data, sender));
+                if this.state.with(py, |state| state.look.found(announced)) {
+                    turn.loop_.get().queue_look_ahead(transport);
+                }
+                told.map(drop)
+            }
+            Ok(None) => {
+                this.state
+                    .with(py, |state| state.look.found_nothing(announced));
+                Ok(())
+            }
             Err(error) if error.is_instance_of::<PyOSError>(py) => this.tell_of_error(py, error),
             Err(error) => fatal(transport, error, "Fatal read error on datagram transport"),
         }

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
+use rsloop_sched::LookAhead;
 
 use super::queue::SendQueue;
 use crate::loop_::LoopBase;
@@ -81,6 +82,7 @@ pub(super) struct State {
     pub(super) read_context: Option<Py<PyAny>>,
     pub(super) write_context: Option<Py<PyAny>>,
     pub(super) pending: SendQueue,
+    pub(super) look: LookAhead,
     /// The last sender, and the tuple made of it: it often sends again, or is answered.
     pub(super) last_sender: Option<(SocketAddr, Py<PyAny>)>,
 }
@@ -122,6 +124,7 @@ impl Datagram {
                 read_context: None,
                 write_context: None,
                 pending: SendQueue::default(),
+                look: LookAhead::default(),
                 last_sender: None,
             }),
         })
