@@ -11,6 +11,7 @@ import pathlib
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -182,6 +183,37 @@ def nothing_leaked(nothing_logged: None) -> Iterator[None]:
     after.pop(signal.SIGALRM)
     assert after == handlers
     assert wakeup_descriptor() == wakeup
+
+
+#: How many blocks of memory a module may keep for a reason of its own, such as a cache.
+KEPT_BLOCKS = 20_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """Fail a module that ends with other descriptors, threads and objects than it found.
+
+    The rest of the suite, pytest included, remembers a little of each test: that is the allowance.
+    """
+    before = counts()
+    blocks = sys.getallocatedblocks()
+    yield
+    assert counts() == before
+    assert sys.getallocatedblocks() - blocks < KEPT_BLOCKS
+
+
+def counts() -> dict[str, int]:
+    """Count what the process holds: descriptors, the kernel's threads, asyncio's objects."""
+    gc.collect()
+    kinds = (asyncio.BaseTransport, asyncio.Handle, asyncio.Future)
+    alive = gc.get_objects()
+    found = Counter(kind.__name__ for each in alive for kind in kinds if isinstance(each, kind))
+    # A closed one may still be a value of the last test's fixtures.
+    loops = [each for each in alive if isinstance(each, asyncio.BaseEventLoop)]
+    found["open loops"] = sum(not loop.is_closed() for loop in loops)
+    found["descriptors"] = len(open_descriptors())
+    found["threads"] = len(os.listdir("/proc/self/task"))
+    return dict(found)
 
 
 def wakeup_descriptor() -> int:
