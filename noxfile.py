@@ -256,6 +256,21 @@ def loom(session: nox.Session) -> None:
         session.run("cargo", "run", "--quiet", "--release", "--locked", external=True)
 
 
+@nox.session
+def template(session: nox.Session) -> None:
+    """Generate a project of the template outside, build it, test it, and check its stub."""
+    install_ours(session)
+    install_groups(session, "test", "types")
+    with tempfile.TemporaryDirectory() as folder:
+        command = ("python", "tools/template.py", "my-extension", folder)
+        project = str(session.run(*command, silent=True, stderr=None)).strip()
+        with session.chdir(project):
+            install_extension(session, Path(project))
+            session.run("pytest")
+            session.run("mypy", "python", "tests")
+            session.run("stubtest", "my_extension")
+
+
 @nox.session(python=PYTHONS)
 def endurance(session: nox.Session) -> None:
     """Run what takes minutes: interpreters that exit in the midst of everything, 200 a loop."""

@@ -24,7 +24,13 @@ LOCKS = (
     "fuzz/Cargo.lock",
 )
 # What tells the authors of extensions which rsloop-bridge to depend on.
-ADVICE = ("README.md", "docs/extensions.md", "examples/rust/Cargo.toml", "examples/rust/README.md")
+ADVICE = (
+    "README.md",
+    "docs/extensions.md",
+    "examples/rust/Cargo.toml",
+    "examples/rust/README.md",
+    "templates/extension/Cargo.toml",
+)
 BUMP = ("bump-my-version", "bump", "--allow-dirty", "--no-commit", "--no-tag", "minor")
 
 
