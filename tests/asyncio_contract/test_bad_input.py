@@ -1,8 +1,9 @@
-"""Bad arguments to every public method: the same class of exception as from the stdlib loop."""
+"""Bad arguments to every public method: the same exception and message as from the stdlib loop."""
 
 import asyncio
 import functools
 import inspect
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -188,8 +189,40 @@ TRANSPORT_CASES: dict[str, Case] = {
 }
 
 
+#: Where our words are others, and say the same.
+OWN_WORDS = {
+    "add_reader(10**30, f)": "Python int too large to convert to C long",
+    "writelines(1)": "'int' object is not iterable",
+    "writelines('x')": "data argument must be a bytes-like object, not 'str'",
+    "writelines([1])": "data argument must be a bytes-like object, not 'int'",
+}
+
+
+def described(error: BaseException) -> str:
+    """Write an exception down, without the class whose method complains and without addresses."""
+    words = re.sub(r"\b(\w+\.)+(\w+\(\))", r"\2", str(error))
+    words = re.sub(r"0x[0-9a-f]+|\bfd=\d+|:\d{4,5}\b|, \d{4,5}\b", "", words)
+    # Later CPythons say it so.
+    words = words.replace("a bytes, bytearray, or memoryview object", "a bytes-like object")
+    return f"{type(error).__name__}: {words}"
+
+
+def assert_alike(name: str, expected: str, found: str) -> None:
+    """Assert that what a case came to on rsloop is as good as what it came to on asyncio."""
+    if "positional argument" in expected or "keyword argument" in expected:
+        # The words for a wrong number of arguments differ between C and Python, within CPython too.
+        method = re.search(r"\w+\(\)", expected)
+        assert method, expected
+        assert found.startswith("TypeError: ")
+        assert method[0] in found
+    elif name in OWN_WORDS:
+        assert found == f"{expected.split(':')[0]}: {OWN_WORDS[name]}"
+    else:
+        assert found == expected
+
+
 def outcome_on_loop(make_loop: Callable[[], Any], case: Case) -> str:
-    """Return what a case comes to on a fresh loop: the name of an exception, or "accepted"."""
+    """Return what a case comes to on a fresh loop: an exception, or "accepted"."""
     loop = make_loop()
 
     async def awaited(result: Any) -> None:
@@ -200,7 +233,7 @@ def outcome_on_loop(make_loop: Callable[[], Any], case: Case) -> str:
         if inspect.isawaitable(result):
             loop.run_until_complete(awaited(result))
     except Exception as error:
-        return type(error).__name__
+        return described(error)
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -217,7 +250,7 @@ def outcome_on_transport(make_loop: Callable[[], Any], case: Case) -> str:
             try:
                 case(transport)
             except Exception as error:
-                return type(error).__name__
+                return described(error)
             finally:
                 transport.abort()
                 for _ in range(3):
@@ -242,14 +275,14 @@ def test_loop_methods_refuse_alike(
 ) -> None:
     case = LOOP_CASES[name]
     expected = outcome_on_loop(asyncio.SelectorEventLoop, case)
-    assert outcome_on_loop(rsloop_factory, case) == expected
+    assert_alike(name, expected, outcome_on_loop(rsloop_factory, case))
 
 
 @pytest.mark.parametrize("name", TRANSPORT_CASES)
 def test_transport_methods_refuse_alike(name: str, rsloop_factory: Callable[[], Any]) -> None:
     case = TRANSPORT_CASES[name]
     expected = outcome_on_transport(asyncio.SelectorEventLoop, case)
-    assert outcome_on_transport(rsloop_factory, case) == expected
+    assert_alike(name, expected, outcome_on_transport(rsloop_factory, case))
 
 
 def test_the_table_names_every_public_method() -> None:
