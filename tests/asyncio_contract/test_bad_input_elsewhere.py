@@ -59,7 +59,7 @@ WRITE_PIPE_CASES = (
         "write('x')": call("write", "x"),
         "write(1)": call("write", 1),
         "write(b'', 1)": call("write", b"", 1),
-        "writelines(1)": call("writelines", 1),
+        "writelines of 1": call("writelines", 1),
         "writelines(['x'])": call("writelines", ["x"]),
         "write_eof(1)": call("write_eof", 1),
         "can_write_eof(1)": call("can_write_eof", 1),
