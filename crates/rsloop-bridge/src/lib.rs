@@ -40,6 +40,7 @@
 //! | `send`, `local/` | how futures are driven: on the executor, or on the loop's thread |
 //! | `awaitable/`, `coroutine` | what Python gets |
 //! | `python_future` | what Rust gets of Python's awaitables |
+//! | `stream/` | streams, both ways |
 //! | `context`, `scope` | loop and contextvars: `TaskLocals`, and which are those of a poll |
 //! | `runner` | a loop that Rust runs |
 //! | `port`, `inbox` | the bridge's end of one loop, and the queue it drains |
@@ -77,5 +78,6 @@ mod runner;
 pub mod rust_async;
 mod scope;
 mod send;
+mod stream;
 mod sync;
 mod wakeup;

@@ -5,12 +5,14 @@ use std::future::Future;
 use pyo3::prelude::*;
 
 use crate::send::{self, FirstPoll};
-use crate::{coroutine, local, python_future, runner};
+use crate::{coroutine, local, python_future, runner, stream};
 
 pub use crate::context::TaskLocals;
 pub use crate::error::RustPanic;
 pub use crate::python_future::PythonFuture;
 pub use crate::scope::Scoped;
+pub use crate::stream::PythonStream;
+pub use futures_core::Stream;
 
 /// Captures the running loop and a copy of the current context.
 ///
@@ -146,6 +148,65 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     coroutine::into_py(py, fut)
+}
+
+/// Makes a Python asynchronous iterator of a Rust stream.
+///
+/// Each item is asked for by Python: the stream is polled only while an item is awaited, as a
+/// future of [`future_into_py`] is, and rests between. An `Err` is raised by the `async for`,
+/// and the stream can be asked further; its end ends the iteration. Cancelling the wait for an
+/// item, as `asyncio.wait_for` does, loses no item: the stream rests again.
+///
+/// The stream is dropped when it ends, by `aclose()`, or when the iterator is freed.
+///
+/// ```
+/// # use pyo3::prelude::*;
+/// # use rsloop_bridge::rust_async;
+/// #[pyfunction]
+/// fn count_to(py: Python<'_>, last: u32) -> PyResult<Bound<'_, PyAny>> {
+///     let mut number = 0;
+///     let numbers = async_std::stream::from_fn(move || {
+///         number += 1;
+///         (number <= last).then_some(Ok(number))
+///     });
+///     rust_async::stream_into_py(py, numbers)
+/// }
+/// ```
+///
+/// # Errors
+/// Only what making a Python object can raise. That no loop runs, or the interpreter exits, is
+/// for `__anext__` to say.
+pub fn stream_into_py<S, T>(py: Python<'_>, stream: S) -> PyResult<Bound<'_, PyAny>>
+where
+    S: Stream<Item = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    stream::into_py(py, stream)
+}
+
+/// Makes a Rust stream of a Python asynchronous iterable, on the loop and in the context of
+/// `locals`. On any thread.
+///
+/// One task iterates from beginning to end. It is sixteen items ahead at most, and waits then
+/// until half of them are taken. The exception that ends it is the stream's last item. Dropping
+/// the stream before its end cancels that task, which closes the iterator.
+///
+/// # Errors
+/// `TypeError` if `iterable` is not asynchronously iterable; `RuntimeError` if the loop is closed.
+pub fn into_stream_with_locals(
+    locals: &TaskLocals,
+    iterable: &Bound<'_, PyAny>,
+) -> PyResult<PythonStream> {
+    stream::start(locals, iterable)
+}
+
+/// As [`into_stream_with_locals`], with the [current locals](get_current_locals).
+///
+/// # Errors
+/// `TypeError` if `iterable` is not asynchronously iterable; `RuntimeError` if there are no
+/// current locals, or their loop is closed.
+pub fn into_stream(iterable: &Bound<'_, PyAny>) -> PyResult<PythonStream> {
+    stream::start(&TaskLocals::current(iterable.py())?, iterable)
 }
 
 /// Runs a Rust future to its end on an event loop of its own, as `asyncio.run` does a coroutine:

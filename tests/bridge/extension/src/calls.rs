@@ -144,6 +144,12 @@ impl Locals {
         });
     }
 
+    /// Starts iterating over `iterable`, and drops the stream at once.
+    fn iterate(&self, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+        drop(rust_async::into_stream_with_locals(&self.0, iterable)?);
+        Ok(())
+    }
+
     /// A future that waits at the gate, for these locals, made on whichever thread calls.
     fn future<'py>(&self, py: Python<'py>, gate: Gate) -> PyResult<Bound<'py, PyAny>> {
         rust_async::future_into_py_with_locals(py, self.0.clone(), async move {

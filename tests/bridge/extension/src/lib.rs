@@ -6,6 +6,7 @@ mod executors;
 mod gate;
 mod local;
 mod send;
+mod streams;
 mod values;
 mod watch;
 
@@ -18,6 +19,7 @@ fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     gate::register(module)?;
     local::register(module)?;
     send::register(module)?;
+    streams::register(module)?;
     values::register(module)?;
     watch::register(module)?;
     module.add("HEADER", env!("HEADER"))?;

@@ -32,3 +32,6 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 }
+
+/// Few enough that a sender soon has to wait.
+pub(crate) const CAPACITY: usize = 1;
