@@ -32,7 +32,7 @@ REFUSED = {
     ("3.15", "0.28.3"): "CPython 3.15 is supported from PyO3 0.29 on",
 }
 # What depends on packages that have no wheels for free-threaded Pythons; tests skip without them.
-NOT_FREE_THREADED = ("trustme", "uvloop")
+NOT_FREE_THREADED = ("hypothesis", "trustme", "uvloop")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
