@@ -3,16 +3,19 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `state` | the fields, and how the garbage collector and `close()` see them |
+//! | `entry` | what it queues: handles, and the turns of transports |
 //! | `schedule` | `call_soon` and its kin |
 //! | `timers` | `call_later`, `call_at`, and the heap behind them |
 //! | `create` | `create_future`, `create_task` |
-//! | `watch` | readers and writers: descriptors and what waits for them |
+//! | `watch`, `io` | readers and writers: descriptors and what waits for them |
 //! | `transports` | which transport uses a descriptor |
 //! | `run` | the tick: poll, collect what is due, run it |
 //! | `attributes` | the private attributes that inherited asyncio code reads and writes |
 
 mod attributes;
 mod create;
+mod entry;
+mod io;
 mod run;
 mod schedule;
 mod state;
@@ -20,6 +23,7 @@ mod timers;
 mod transports;
 mod watch;
 
+pub(crate) use entry::Turns;
 pub(crate) use run::is_fatal_to_loop;
 pub(crate) use state::LoopBase;
 

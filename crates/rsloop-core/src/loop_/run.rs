@@ -10,10 +10,9 @@ use rsloop_reactor::{Events, Token};
 use rsloop_sched::{Deadline, Poll};
 
 use super::LoopBase;
-use super::state::Ready;
+use super::entry::Ready;
 use crate::clock;
 use crate::py::handle::Handle;
-use crate::transports::look_ahead;
 
 /// What lives as long as one run of the loop.
 struct Run {
@@ -182,19 +181,9 @@ impl LoopBase {
                 }
                 running.run().or_else(|error| report(slf, &handle, error))
             }
-            Ready::Readable(kind, transport) => {
+            Ready::Turn(turn, transport) => {
                 let transport = transport.bind(py);
-                kind.run_readable(transport)
-                    .or_else(|error| report_transport(slf, transport, error))
-            }
-            Ready::Writable(kind, transport) => {
-                let transport = transport.bind(py);
-                kind.run_writable(transport)
-                    .or_else(|error| report_transport(slf, transport, error))
-            }
-            Ready::LookAhead(transport) => {
-                let transport = transport.bind(py);
-                look_ahead(transport).or_else(|error| report_transport(slf, transport, error))
+                turn(transport).or_else(|error| report_transport(slf, transport, error))
             }
             // asyncio's handles report their exceptions themselves.
             Ready::Foreign(handle) => {
@@ -212,10 +201,7 @@ impl LoopBase {
         let py = slf.py();
         let handle = match &entry {
             Ready::Handle(handle) => handle.as_object().clone_ref(py),
-            Ready::Foreign(object)
-            | Ready::LookAhead(object)
-            | Ready::Readable(_, object)
-            | Ready::Writable(_, object) => object.clone_ref(py),
+            Ready::Foreign(object) | Ready::Turn(_, object) => object.clone_ref(py),
         };
         let start = clock::now_secs();
         slf.setattr(intern!(py, "_current_handle"), &handle)?;

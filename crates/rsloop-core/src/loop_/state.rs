@@ -10,13 +10,14 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
+use super::entry::{Ready, Timer};
+use super::io::{Io, Source};
 use super::transports::Transports;
 use crate::bridge_abi::shared::{CloseKind, Shared};
 use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::Handle;
-use crate::transports::Kind;
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -46,45 +47,6 @@ pub(crate) struct LoopBase {
     /// `threading.get_ident()` of the thread that runs the loop, 0 while none does.
     pub(super) thread_id: AtomicU64,
     pub(super) task_factory: GilCell<Option<Py<PyAny>>>,
-}
-
-/// What the ready queue holds.
-pub(super) enum Ready {
-    /// A handle of ours.
-    Handle(Handle),
-    /// A handle of asyncio's: debug mode and inherited code make them.
-    Foreign(Py<PyAny>),
-    /// A transport that can be read.
-    Readable(Kind, Py<PyAny>),
-    /// A transport that can be written.
-    Writable(Kind, Py<PyAny>),
-    /// A datagram transport that looks for more before the poller announces it.
-    LookAhead(Py<PyAny>),
-}
-
-/// What the timer heap holds.
-pub(super) enum Timer {
-    /// A timer handle of ours.
-    Ours(Handle),
-    /// A timer handle of asyncio's, made in debug mode.
-    Foreign(Py<PyAny>),
-}
-
-/// What waits for a descriptor.
-pub(super) enum Source {
-    /// The handles of `add_reader` and `add_writer`.
-    Handles {
-        reader: Option<Handle>,
-        writer: Option<Handle>,
-    },
-    /// A transport with its hot half in Rust.
-    Transport(Kind, Py<PyAny>),
-}
-
-/// The descriptors of an open loop.
-pub(super) struct Io {
-    pub(super) poller: Arc<Poller>,
-    pub(super) registry: Registry<Source>,
 }
 
 /// A boolean that needs no lock.
@@ -198,10 +160,7 @@ impl LoopBase {
             .try_with(|ready| {
                 ready.iter().try_for_each(|entry| match entry {
                     Ready::Handle(handle) => visit.call(handle.as_object()),
-                    Ready::Foreign(object)
-                    | Ready::LookAhead(object)
-                    | Ready::Readable(_, object)
-                    | Ready::Writable(_, object) => visit.call(object),
+                    Ready::Foreign(object) | Ready::Turn(_, object) => visit.call(object),
                 })
             })
             .unwrap_or(Ok(()))?;

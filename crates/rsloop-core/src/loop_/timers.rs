@@ -7,8 +7,8 @@ use pyo3::types::{PyFloat, PyInt};
 use rsloop_sched::Deadline;
 
 use super::LoopBase;
+use super::entry::{Ready, Timer};
 use super::schedule::check_callable;
-use super::state::{Ready, Timer};
 use crate::clock;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};

@@ -3,7 +3,6 @@
 //! These are the hooks below asyncio's public methods, which have checked by then that no
 //! transport uses the descriptor. Its sockets and pipes use them as well.
 
-use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -14,11 +13,11 @@ use pyo3::types::PyInt;
 use rsloop_reactor::{Interest, Poller, Readiness, Token};
 
 use super::LoopBase;
-use super::state::{Io, Ready, Source};
+use super::entry::{Ready, Turn, Turns};
+use super::io::{Source, Taken};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};
-use crate::transports::Kind;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -173,7 +172,7 @@ impl LoopBase {
     /// Watches a transport's descriptor for `interest` as well.
     pub(crate) fn watch_transport(
         &self,
-        kind: Kind,
+        turns: &'static Turns,
         transport: &Bound<'_, PyAny>,
         fd: RawFd,
         interest: Interest,
@@ -184,7 +183,7 @@ impl LoopBase {
         let replaced = self
             .io
             .with(py, |io| match io {
-                Some(io) => io.add_transport_interest(fd, interest, kind, transport),
+                Some(io) => io.add_transport_interest(fd, interest, turns, transport),
                 None => Ok(None),
             })
             .map_err(|error| os_error(py, error))?;
@@ -192,10 +191,10 @@ impl LoopBase {
         Ok(())
     }
 
-    /// Lets a datagram transport look for more after what is queued now.
-    pub(crate) fn queue_look_ahead(&self, transport: &Bound<'_, PyAny>) {
+    /// Gives a transport a turn after what is queued now.
+    pub(crate) fn queue_turn(&self, turn: Turn, transport: &Bound<'_, PyAny>) {
         let py = transport.py();
-        let entry = Ready::LookAhead(transport.clone().unbind());
+        let entry = Ready::Turn(turn, transport.clone().unbind());
         self.ready.with(py, |ready| ready.push(entry));
     }
 
@@ -267,11 +266,11 @@ impl LoopBase {
                     let queue = |handle: &Handle| Ready::Handle(handle.clone_ref(py));
                     (reader.map(queue), writer.map(queue))
                 }
-                Source::Transport(kind, transport) => {
-                    let transport = |wanted: bool| wanted.then(|| transport.clone_ref(py));
+                Source::Transport(turns, transport) => {
+                    let queue = |turn| Ready::Turn(turn, transport.clone_ref(py));
                     (
-                        transport(ready.readable).map(|object| Ready::Readable(*kind, object)),
-                        transport(ready.writable).map(|object| Ready::Writable(*kind, object)),
+                        ready.readable.then(|| queue(turns.readable)),
+                        ready.writable.then(|| queue(turns.writable)),
                     )
                 }
             })
@@ -288,149 +287,6 @@ impl LoopBase {
     }
 }
 
-/// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
-enum Taken {
-    Handle(Handle),
-    Transport {
-        _last: Option<Source>,
-    },
-    /// Both, because the poller failed.
-    Lost {
-        error: io::Error,
-        _handle: Option<Handle>,
-        _rest: Option<Source>,
-    },
-}
-
 fn cancel(py: Python<'_>, handle: &Handle) {
     handle.get(py).cancel();
-}
-
-impl Io {
-    /// Makes `handle` the reader or writer of `fd`, and returns what it replaces.
-    fn set_handle(
-        &mut self,
-        fd: RawFd,
-        interest: Interest,
-        handle: Handle,
-    ) -> io::Result<Option<Source>> {
-        // A transport here was left behind by a descriptor that was closed without it.
-        let stale = match self.registry.get(fd) {
-            Some(Source::Transport(..)) => self.registry.remove(&self.poller, fd),
-            _ => None,
-        };
-        if self.registry.get(fd).is_none() {
-            let source = Source::of_handle(interest, Some(handle));
-            return self.replace(fd, interest, source, stale);
-        }
-        let wanted = self.registry.interest(fd) | interest;
-        if wanted == self.registry.interest(fd) {
-            // The descriptor may have been closed, and its number be another's now.
-            self.registry.reassert(&self.poller, fd)?;
-        } else {
-            self.registry.set_interest(&self.poller, fd, wanted)?;
-        }
-        let slot = self
-            .registry
-            .get_mut(fd)
-            .and_then(|source| source.handle(interest));
-        let replaced = slot.and_then(|slot| slot.replace(handle));
-        Ok(replaced.map(|handle| Source::of_handle(interest, Some(handle))))
-    }
-
-    /// Makes `transport` the source of `fd`, watched for `interest` as well.
-    fn add_transport_interest(
-        &mut self,
-        fd: RawFd,
-        interest: Interest,
-        kind: Kind,
-        transport: Py<PyAny>,
-    ) -> io::Result<Option<Source>> {
-        if let Some(Source::Transport(_, known)) = self.registry.get(fd) {
-            if known.is(&transport) {
-                let wanted = self.registry.interest(fd) | interest;
-                self.registry.set_interest(&self.poller, fd, wanted)?;
-                return Ok(Some(Source::Transport(kind, transport))); // dropped outside of the cell
-            }
-        }
-        let stale = self.registry.remove(&self.poller, fd);
-        self.replace(fd, interest, Source::Transport(kind, transport), stale)
-    }
-
-    /// Inserts `source` where `stale` was, which goes back to the caller, or into the table again.
-    fn replace(
-        &mut self,
-        fd: RawFd,
-        interest: Interest,
-        source: Source,
-        stale: Option<Source>,
-    ) -> io::Result<Option<Source>> {
-        let inserted = self.registry.insert(&self.poller, fd, interest, source);
-        match (inserted, stale) {
-            (Ok(()), stale) => Ok(stale),
-            (Err(error), None) => Err(error),
-            (Err(error), Some(stale)) => {
-                // Dropped here, it could run Python code while the table is in use.
-                self.registry
-                    .insert(&self.poller, fd, Interest::NONE, stale)?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes the reader or writer of `fd` away, and stops watching for it.
-    fn take(&mut self, fd: RawFd, interest: Interest) -> Option<Taken> {
-        let watched = self.registry.interest(fd);
-        let left = watched.without(interest);
-        let handle = match self.registry.get_mut(fd) {
-            None => return None,
-            Some(Source::Transport(..)) => None,
-            Some(source) => source.handle(interest).and_then(|slot| slot.take()),
-        };
-        let last = if left.is_none() {
-            self.registry.remove(&self.poller, fd)
-        } else if let Err(error) = self.registry.set_interest(&self.poller, fd, left) {
-            // Closed behind our back. As in asyncio nothing of it is left, and this is said once.
-            let rest = self.registry.remove(&self.poller, fd);
-            return Some(Taken::Lost {
-                error,
-                _handle: handle,
-                _rest: rest,
-            });
-        } else {
-            None
-        };
-        match (handle, last) {
-            (Some(handle), _) => Some(Taken::Handle(handle)),
-            (None, Some(Source::Handles { .. })) => None,
-            (None, last) => (left != watched).then_some(Taken::Transport { _last: last }),
-        }
-    }
-}
-
-impl Source {
-    fn of_handle(interest: Interest, handle: Option<Handle>) -> Self {
-        if interest.is_readable() {
-            Self::Handles {
-                reader: handle,
-                writer: None,
-            }
-        } else {
-            Self::Handles {
-                reader: None,
-                writer: handle,
-            }
-        }
-    }
-
-    fn handle(&mut self, interest: Interest) -> Option<&mut Option<Handle>> {
-        match self {
-            Self::Handles { reader, writer } => Some(if interest.is_readable() {
-                reader
-            } else {
-                writer
-            }),
-            Self::Transport(..) => None,
-        }
-    }
 }

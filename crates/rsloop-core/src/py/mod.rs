@@ -13,5 +13,6 @@ pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
 pub(crate) mod interpreter;
+pub(crate) mod piece;
 pub(crate) mod slot;
 pub(crate) mod socket_object;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pyo3::prelude::*;
 
-use crate::transports::Piece;
+use crate::py::piece::Piece;
 
 /// Pieces in the order written.
 ///

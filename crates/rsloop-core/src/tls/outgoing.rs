@@ -9,7 +9,8 @@ use super::session::Session;
 use super::state::{Lower, OfTransport, Phase, Tls};
 use crate::py::buffer;
 use crate::py::fastcall::{Args, Method, fastcall};
-use crate::transports::{Piece, Stream};
+use crate::py::piece::Piece;
+use crate::transports::Stream;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

@@ -6,7 +6,7 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PySlice, PyType};
 
-use crate::transports::Piece;
+use crate::py::piece::Piece;
 
 /// Asked for at once from the session; a record brings at most 16 KiB.
 const MOST_OF_A_RECORD_BYTES: usize = 16 * 1024;

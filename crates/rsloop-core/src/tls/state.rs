@@ -11,8 +11,9 @@ use super::backlog::Backlog;
 use super::session::Session;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
+use crate::py::piece::Piece;
 use crate::py::slot::Slot;
-use crate::transports::{Piece, Stream};
+use crate::transports::Stream;
 
 /// The slot of the transport class that holds the [`Tls`].
 static TLS: Slot = Slot::unknown();

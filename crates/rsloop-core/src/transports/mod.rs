@@ -33,46 +33,21 @@ mod write;
 mod write_buffer;
 
 pub(crate) use stream::Stream;
-pub(crate) use write_buffer::Piece;
-
-pub(crate) use datagram::look_ahead;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
+use crate::loop_::Turns;
 use crate::py::context;
 use failure::{fatal, is_transient, or_fatal};
 
-/// Which of our classes a transport is an instance of, for the loop to run it without asking.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Stream,
-    Datagram,
-}
-
-impl Kind {
-    /// Lets `transport`, an instance of this class, take what has come.
-    ///
-    /// The error, if any, is one that ends the loop; others end the connection.
-    #[inline]
-    pub(crate) fn run_readable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        match self {
-            Self::Stream => read::run_readable(transport),
-            Self::Datagram => datagram::run_readable(transport),
-        }
-    }
-
-    /// Lets `transport`, an instance of this class, send what waits.
-    #[inline]
-    pub(crate) fn run_writable(self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        match self {
-            Self::Stream => write::run_writable(transport),
-            Self::Datagram => datagram::run_writable(transport),
-        }
-    }
-}
+/// What the loop lets stream transports do.
+static TURNS: Turns = Turns {
+    readable: read::run_readable,
+    writable: write::run_writable,
+};
 
 /// Adds the classes to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

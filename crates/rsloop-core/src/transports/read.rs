@@ -13,7 +13,7 @@ use rsloop_reactor::{Interest, socket};
 
 use super::close::end_of_stream;
 use super::stream::{ProtocolKind, Stream};
-use super::{Kind, context_for_io, fatal, is_transient, or_fatal};
+use super::{context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
@@ -42,7 +42,7 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResul
     if let Some((loop_, fd, _replaced)) = start {
         loop_
             .get()
-            .watch_transport(Kind::Stream, slf, fd, Interest::READABLE)?;
+            .watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
     }
     Ok(py.None())
 }

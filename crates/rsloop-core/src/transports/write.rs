@@ -9,10 +9,10 @@ use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
 use super::stream::{State, Stream};
-use super::write_buffer::Piece;
-use super::{Kind, check_bytes_like, context_for_io, fatal, is_transient};
+use super::{check_bytes_like, context_for_io, fatal, is_transient};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::piece::Piece;
 use crate::py::{buffer, context};
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
@@ -298,7 +298,7 @@ impl Stream {
         match loop_ {
             Some(loop_) => loop_
                 .get()
-                .watch_transport(Kind::Stream, slf, fd, Interest::WRITABLE),
+                .watch_transport(&super::TURNS, slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }

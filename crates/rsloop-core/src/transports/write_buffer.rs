@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+
+use crate::py::piece::Piece;
 
 /// Pieces in the order written, the first one partly sent.
 #[derive(Default)]
@@ -14,24 +15,6 @@ pub(super) struct WriteBuffer {
     sent: usize,
     /// Bytes of all pieces that are not.
     len: usize,
-}
-
-/// One write: never empty.
-pub(crate) enum Piece {
-    /// A `bytes` object, which cannot change: kept, not copied.
-    Shared(Py<PyBytes>),
-    /// The bytes of anything else, as they were when it was written.
-    Copied(Box<[u8]>),
-}
-
-impl Piece {
-    /// The bytes.
-    pub(crate) fn as_bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
-        match self {
-            Self::Shared(bytes) => bytes.as_bytes(py),
-            Self::Copied(bytes) => bytes,
-        }
-    }
 }
 
 impl WriteBuffer {

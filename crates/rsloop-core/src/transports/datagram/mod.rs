@@ -16,14 +16,17 @@ mod receive;
 mod send;
 mod state;
 
-pub(crate) use receive::look_ahead;
-pub(super) use receive::run_readable;
-pub(super) use send::run_writable;
-
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::loop_::Turns;
 use crate::py::fastcall;
+
+/// What the loop lets datagram transports do.
+static TURNS: Turns = Turns {
+    readable: receive::run_readable,
+    writable: send::run_writable,
+};
 
 /// Adds the class and its functions to `module`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

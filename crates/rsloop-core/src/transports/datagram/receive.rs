@@ -14,7 +14,7 @@ use crate::loop_::LoopBase;
 use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::transports::address::{self, Family};
-use crate::transports::{Kind, context_for_io, fatal, is_transient};
+use crate::transports::{context_for_io, fatal, is_transient};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -37,7 +37,7 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyRes
     });
     if let Some((loop_, fd, _replaced)) = start {
         let loop_ = loop_.get();
-        loop_.watch_transport(Kind::Datagram, slf, fd, Interest::READABLE)?;
+        loop_.watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
     }
     Ok(py.None())
 }
@@ -60,7 +60,7 @@ pub(in crate::transports) fn run_readable(transport: &Bound<'_, PyAny>) -> PyRes
 }
 
 /// The same before the poller has announced anything: there may be none.
-pub(crate) fn look_ahead(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+fn look_ahead(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     run(transport, false)
 }
 
@@ -96,7 +96,7 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
                     .bind(py)
                     .call_method1(intern!(py, "datagram_received"), (data, sender));
                 if this.state.with(py, |state| state.look.found(announced)) {
-                    turn.loop_.get().queue_look_ahead(transport);
+                    turn.loop_.get().queue_turn(look_ahead, transport);
                 }
                 told.map(drop)
             }

@@ -17,7 +17,7 @@ use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::{audit, buffer, context};
 use crate::transports::address;
-use crate::transports::{Kind, check_bytes_like, context_for_io, is_transient};
+use crate::transports::{check_bytes_like, context_for_io, is_transient};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -315,7 +315,7 @@ impl Datagram {
         match loop_ {
             Some(loop_) => loop_
                 .get()
-                .watch_transport(Kind::Datagram, slf, fd, Interest::WRITABLE),
+                .watch_transport(&super::TURNS, slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }

@@ -1,0 +1,35 @@
+//! What the loop queues: handles, and the turns of transports.
+
+use pyo3::prelude::*;
+
+use crate::py::handle::Handle;
+
+/// What a transport does when its turn comes. The error, if any, is one that ends the loop; others
+/// end the connection.
+pub(crate) type Turn = fn(&Bound<'_, PyAny>) -> PyResult<()>;
+
+/// What the transports of one class do with readiness: the loop runs them without knowing them.
+pub(crate) struct Turns {
+    /// Takes what has come.
+    pub(crate) readable: Turn,
+    /// Sends what waits.
+    pub(crate) writable: Turn,
+}
+
+/// What the ready queue holds.
+pub(super) enum Ready {
+    /// A handle of ours.
+    Handle(Handle),
+    /// A handle of asyncio's: debug mode and inherited code make them.
+    Foreign(Py<PyAny>),
+    /// A transport, and what it does.
+    Turn(Turn, Py<PyAny>),
+}
+
+/// What the timer heap holds.
+pub(super) enum Timer {
+    /// A timer handle of ours.
+    Ours(Handle),
+    /// A timer handle of asyncio's, made in debug mode.
+    Foreign(Py<PyAny>),
+}
