@@ -159,6 +159,15 @@ def rust(session: nox.Session) -> None:
         cargo(session, "test", "--lib", *options)
 
 
+@nox.session
+def msrv(session: nox.Session) -> None:
+    """Check the oldest Rust that is promised: what dependencies say, and the library's names."""
+    session.run("python", "tools/msrv.py")
+    allowed = ("-A", "clippy::all", "-D", "clippy::incompatible_msrv")
+    options = ("--workspace", "--all-features", "--locked")
+    cargo(session, "clippy", *options, "--", *allowed)
+
+
 def run_tests(session: nox.Session, install: str) -> None:
     """Run the Python tests of the tree that is the current folder."""
     dist = install_ours(session, install)

@@ -30,9 +30,14 @@ pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> PyErr {
     PyErr::new::<RustPanic, _>(message)
 }
 
+/// Runs code of the extension's; its panic is returned.
+pub(crate) fn caught<R>(body: impl FnOnce() -> R) -> Result<R, PyErr> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(from_panic)
+}
+
 /// Drops a value of the extension's; its panic is returned.
 pub(crate) fn drop_caught<D>(value: D) -> Result<(), PyErr> {
-    catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(from_panic)
+    caught(|| drop(value))
 }
 
 /// Advice for a call that needs a running loop and finds none.

@@ -36,7 +36,7 @@
 //! # Files
 //! | file | what it holds |
 //! | --- | --- |
-//! | `rust_async` | the public functions |
+//! | `rust_async`, `macros` | the public functions, and `async_pyfunction` |
 //! | `send`, `local/` | how futures are driven: on the executor, or on the loop's thread |
 //! | `awaitable/`, `coroutine` | what Python gets |
 //! | `python_future` | what Rust gets of Python's awaitables |
@@ -71,6 +71,7 @@ mod fork;
 mod inbox;
 mod interpreter;
 mod local;
+mod macros;
 mod port;
 mod ports;
 mod python_future;

@@ -93,7 +93,8 @@ impl Drop for PythonFuture {
             inner.dropped = true;
             (inner.waker.take(), matches!(inner.stage, Stage::Over))
         };
-        drop(waker);
+        // Its panic would be one in a drop, which can end the process.
+        let _ = error::drop_caught(waker);
         if !over {
             self.0.port.post(Arc::clone(&self.0) as Arc<dyn Deliver>);
         }
@@ -163,7 +164,7 @@ impl PythonCall {
     }
 
     /// Keeps the result for the Rust future and wakes it.
-    fn finish(&self, result: PyResult<Py<PyAny>>) {
+    fn finish(&self, py: Python<'_>, result: PyResult<Py<PyAny>>) {
         let (old, waker, key) = {
             let mut inner = self.lock();
             let next = match inner.dropped {
@@ -177,8 +178,9 @@ impl PythonCall {
             self.port.forget(key);
         }
         drop(old);
-        if let Some(waker) = waker {
-            waker.wake();
+        // The waker may be the extension's own; the loop is not the one to hear of its panic.
+        if let Err(panic) = error::caught(|| waker.map(Waker::wake)) {
+            panic.write_unraisable(py, None);
         }
     }
 }
@@ -196,12 +198,12 @@ impl Deliver for PythonCall {
         match stage {
             Stage::New(awaitable, _) if dropped => {
                 close_coroutine(awaitable.bind(py));
-                self.finish(Err(error::loop_closed()));
+                self.finish(py, Err(error::loop_closed()));
             }
             Stage::New(awaitable, locals) => match self.start(awaitable.into_bound(py), &locals) {
                 // An awaitable that is done already has its callback called later all the same.
                 Ok(task) => self.lock().stage = Stage::Running(task),
-                Err(error) => self.finish(Err(error)),
+                Err(error) => self.finish(py, Err(error)),
             },
             Stage::Running(task) => {
                 if let Err(error) = task.bind(py).call_method0(intern!(py, "cancel")) {
@@ -227,7 +229,7 @@ impl Deliver for PythonCall {
         if let Stage::New(awaitable, _) = &stage {
             close_coroutine(awaitable.bind(py));
         }
-        self.finish(Err(error::loop_closed()));
+        self.finish(py, Err(error::loop_closed()));
     }
 }
 
@@ -258,7 +260,7 @@ struct DoneCallback(Arc<PythonCall>);
 impl DoneCallback {
     fn __call__(&self, future: &Bound<'_, PyAny>) {
         let result = future.call_method0(intern!(future.py(), "result"));
-        self.0.finish(result.map(Bound::unbind));
+        self.0.finish(future.py(), result.map(Bound::unbind));
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

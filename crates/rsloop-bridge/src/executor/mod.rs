@@ -19,7 +19,6 @@ mod tokio;
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -180,11 +179,10 @@ pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
         _ => {}
     }
     // An executor that cannot start its threads panics.
-    catch_unwind(AssertUnwindSafe(|| match threads {
+    error::caught(|| match threads {
         Threads::Polling => executor.spawn(Work(task)),
         Threads::Blocking => executor.spawn_blocking(BlockingCall(task)),
-    }))
-    .map_err(error::from_panic)
+    })
 }
 
 /// Makes the executor the current one of this thread, until the guard is dropped.

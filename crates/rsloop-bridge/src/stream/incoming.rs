@@ -15,9 +15,9 @@ use pyo3::{PyTraverseError, PyVisit, intern};
 
 use super::channel::Channel;
 use crate::context::TaskLocals;
-use crate::local;
 use crate::port::{Deliver, Port};
 use crate::python_future::{self, PythonFuture};
+use crate::{error, local};
 
 type Items = Channel<Py<PyAny>>;
 
@@ -136,7 +136,8 @@ struct Sink(Arc<Items>);
 impl Sink {
     /// Add an item. Return None, or an awaitable of there being room for another.
     fn put<'py>(&self, py: Python<'py>, item: Py<PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if self.0.push(item) {
+        // It wakes the receiver, whose waker may be the extension's own.
+        if error::caught(|| self.0.push(item))? {
             return Ok(None);
         }
         let items = Arc::clone(&self.0);

@@ -100,8 +100,7 @@ where
         match self.take_resting() {
             Some(stream) => {
                 let dropped = error::drop_caught(stream);
-                self.end();
-                dropped
+                error::caught(|| self.end()).and(dropped)
             }
             None => Ok(()),
         }

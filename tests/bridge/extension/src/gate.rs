@@ -56,7 +56,11 @@ impl Gate {
     /// Wakes whoever ever waited, on a thread of its own, and waits for that.
     fn wake_old(&self, py: Python<'_>) {
         let gate = self.clone();
-        py.detach(|| std::thread::spawn(move || gate.wake_old_now()).join().unwrap());
+        py.detach(|| {
+            std::thread::spawn(move || gate.wake_old_now())
+                .join()
+                .unwrap()
+        });
     }
 
     /// Wakes whoever ever waited, over and over, on a thread that outlives Python.

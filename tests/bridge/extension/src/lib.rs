@@ -2,6 +2,7 @@
 //! futures whose every step the test decides.
 
 mod calls;
+mod errors;
 mod executors;
 mod gate;
 mod local;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     calls::register(module)?;
+    errors::register(module)?;
     executors::register(module)?;
     gate::register(module)?;
     local::register(module)?;
