@@ -9,8 +9,21 @@ from typing import Any, TypeVarTuple, Unpack
 
 _Ts = TypeVarTuple("_Ts")
 
+#: More signal numbers than this, read at once, may have been more than the socket had room for.
+_STORM = 64
+
 #: What signal.set_wakeup_fd() calls no descriptor.
 _NONE = -1
+
+
+class Noted(set[int]):
+    """The signals for which Python's handler has run since they were last looked at.
+
+    It is that handler, and no method of the loop, since the signal module would keep the loop.
+    """
+
+    def __call__(self, number: int, _frame: object) -> None:
+        self.add(number)
 
 
 class Signals(asyncio.SelectorEventLoop):
@@ -28,6 +41,11 @@ class Signals(asyncio.SelectorEventLoop):
     _replaced_handlers: dict[int, Any]
     #: The wakeup descriptor that the first add_signal_handler() replaced.
     _replaced_wakeup_fd: int
+    #: What tells which signals came when the pair had no room for their numbers.
+    _noted_signals: Noted
+    #: How many signal numbers the current reading has found, and which.
+    _numbers_read: int
+    _numbers_found: set[int]
     #: Whether the current run has made the pair the wakeup descriptor by itself.
     _guarding: bool
 
@@ -35,6 +53,9 @@ class Signals(asyncio.SelectorEventLoop):
         self._ssock = self._csock = None
         self._replaced_handlers = {}
         self._replaced_wakeup_fd = _NONE
+        self._noted_signals = Noted()
+        self._numbers_read = 0
+        self._numbers_found = set()
         self._guarding = False
 
     def _close_self_pipe(self) -> None:
@@ -57,6 +78,29 @@ class Signals(asyncio.SelectorEventLoop):
         self._csock.close()
         self._ssock = self._csock = None
         self._internal_fds -= 1
+
+    def _read_from_self(self) -> None:
+        """Handle the signals whose numbers wait in the pair, and those that found it full.
+
+        Each number is written before Python's handler runs, so what was noted before the reading
+        and is not among the numbers was refused. Only a storm fills the pair; without one, a note
+        may be late, of a number that an earlier reading has found.
+        """
+        noted = self._noted_signals.copy()
+        self._noted_signals.clear()
+        self._numbers_read = 0
+        self._numbers_found = set()
+        inherited: Any = super()
+        inherited._read_from_self()
+        if self._numbers_read > _STORM:
+            for number in noted - self._numbers_found:
+                self._handle_signal(number)
+
+    def _process_self_data(self, data: bytes) -> None:
+        self._numbers_read += len(data)
+        self._numbers_found.update(data)
+        inherited: Any = super()
+        inherited._process_self_data(data)
 
     def _guard_signals(self) -> None:
         """Let every signal wake the loop for the rest of this run.
@@ -106,6 +150,10 @@ class Signals(asyncio.SelectorEventLoop):
             if first and wakeup_fd != _current_wakeup_fd():
                 signal.set_wakeup_fd(wakeup_fd)
             raise
+        # Python's own handler of a signal does nothing in asyncio.
+        signal.signal(sig, self._noted_signals)
+        signal.siginterrupt(sig, False)
+        signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
         if not known:
             self._replaced_handlers[sig] = replaced
         if first and wakeup_fd != own_fd:
