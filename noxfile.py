@@ -9,6 +9,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import zipfile
 from pathlib import Path
 
 import nox
@@ -33,6 +34,9 @@ REFUSED = {
 }
 # What depends on packages that have no wheels for free-threaded Pythons; tests skip without them.
 NOT_FREE_THREADED = ("hypothesis", "trustme", "uvloop")
+
+# What drives the bridge in its tests.
+EXTENSION = "tests/bridge/extension"
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -172,7 +176,7 @@ def run_tests(session: nox.Session, install: str) -> None:
     """Run the Python tests of the tree that is the current folder."""
     dist = install_ours(session, install)
     install_groups(session, "test")
-    install_extension(session, Path("tests/bridge/extension"))
+    install_extension(session, Path(EXTENSION))
     suites = ("asyncio_contract", "rsloop", "packaging", "bridge")
     folders = [f"tests/{suite}" for suite in suites if list(Path("tests", suite).glob("test_*.py"))]
     arguments = session.posargs or folders
@@ -219,7 +223,7 @@ def executors(session: nox.Session) -> None:
     install_ours(session)
     install_groups(session, "test")
     for features in EXECUTORS:
-        extension = Path("tests/bridge/extension")
+        extension = Path(EXTENSION)
         install_extension(session, extension, "--no-default-features", *features)
         session.run("pytest", "-W", "error", *(session.posargs or ["tests/bridge"]))
 
@@ -280,12 +284,84 @@ def template(session: nox.Session) -> None:
             session.run("stubtest", "my_extension")
 
 
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Combine packages, and cores and extensions, of this version with their neighbours'."""
+    dist = install_ours(session)
+    install_groups(session, "test", "compat")
+    install_extension(session, Path(EXTENSION))
+    with tempfile.TemporaryDirectory() as folder:
+        command = ("python", "tools/newer_abi_tree.py", folder)
+        copy = Path(str(session.run(*command, silent=True, stderr=None)).strip())
+        core, extension = Path(folder, "core"), Path(folder, "extension")
+        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "newer-abi")
+        local = ("--no-deps", "--no-index")
+        with session.chdir(copy):
+            session.env["CARGO_TARGET_DIR"] = str(target)
+            newer = f"--find-links={build_ours(session)}"
+            session.install(*local, newer, f"--target={core}", "rsloop-core")
+            source = str(copy / EXTENSION)
+            session.install(*local, "--no-build-isolation", f"--target={extension}", source)
+            del session.env["CARGO_TARGET_DIR"]
+        env = {
+            "RSLOOP_DIST": str(dist),
+            "RSLOOP_NEWER_CORE": str(core),
+            "RSLOOP_NEWER_EXTENSION": str(extension),
+        }
+        session.run("pytest", "-W", "error", *(session.posargs or ["tests/compat"]), env=env)
+
+
+@nox.session
+def asan(session: nox.Session) -> None:
+    """Run the bridge's tests with core and extensions, in Rust and in C, under AddressSanitizer.
+
+    Needs Linux, GCC with its sanitizer's runtime, and a nightly Rust.
+    """
+    if not sys.platform.startswith("linux") or shutil.which("gcc") is None:
+        session.skip("AddressSanitizer is set up here for GCC on Linux only")
+    command = ("rustc", "+nightly", "--print=host-tuple")
+    triple = str(session.run(*command, silent=True, external=True)).strip()
+    runtime = session.run("gcc", "-print-file-name=libasan.so", silent=True, external=True)
+    install_ours(session)
+    install_groups(session, "test")
+    build = {
+        "RUSTUP_TOOLCHAIN": "nightly",
+        "RUSTFLAGS": "-Zsanitizer=address -Cforce-frame-pointers=yes",
+        # Named, so that what runs in the compiler is not built with the sanitizer.
+        "CARGO_BUILD_TARGET": triple,
+        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")) + "/asan",
+    }
+    with tempfile.TemporaryDirectory() as wheels:
+        for source, profile in (("packages/rsloop-core", "quick"), (EXTENSION, "release")):
+            options = ("--profile", profile, "--auditwheel=skip", "--out", wheels)
+            python = str(Path(session.bin, "python"))
+            with session.chdir(source):
+                session.run("maturin", "build", "-q", "-i", python, *options, env=build)
+        built = [str(path) for path in Path(wheels).glob("*.whl")]
+        for path in built:
+            with zipfile.ZipFile(path) as wheel:
+                (module,) = (name for name in wheel.namelist() if name.endswith(".so"))
+                if b"__asan_init" not in wheel.read(module):
+                    session.error(f"{module} was built without the sanitizer")
+        session.install("--force-reinstall", "--no-deps", "--no-index", *built)
+    env = {
+        "LD_PRELOAD": str(runtime).strip(),
+        # CPython leaks on purpose what lives as long as the process.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        # Objects from malloc, which the sanitizer watches, and not from CPython's arenas.
+        "PYTHONMALLOC": "malloc",
+        "CC": "gcc -fsanitize=address -fno-omit-frame-pointer",
+    }
+    arguments = session.posargs or ["tests/bridge"]
+    session.run("pytest", "-W", "error", "--timeout=300", *arguments, env=env)
+
+
 @nox.session(python=PYTHONS)
 def endurance(session: nox.Session) -> None:
     """Run what takes minutes: interpreters that exit in the midst of everything, 200 a loop."""
     install_ours(session)
     install_groups(session, "test")
-    install_extension(session, Path("tests/bridge/extension"))
+    install_extension(session, Path(EXTENSION))
     session.run("pytest", "-W", "error", "-m", "endurance", *(session.posargs or ["tests/bridge"]))
 
 

@@ -227,13 +227,14 @@ unsafe fn checked(pointer: *const c_void) -> Result<&'static Api, String> {
             (&raw const (*api).minor).read(),
         )
     };
-    if major != rsloop_abi::RSL_ABI_MAJOR || size < rsloop_abi::API_SIZE_MIN {
+    // The whole struct, and not only `API_SIZE_MIN`: a reference to it promises all its bytes.
+    if major != rsloop_abi::RSL_ABI_MAJOR || (size as usize) < size_of::<Api>() {
         return Err(format!(
             "rsloop_core has version {major}.{minor} of its C API, {size} bytes long; this \
              extension was built for version {mine}: install versions that belong together"
         ));
     }
-    let words = rsloop_abi::API_SIZE_MIN as usize / size_of::<usize>();
+    let words = size_of::<Api>() / size_of::<usize>();
     let first = size_of::<[u64; 2]>() / size_of::<usize>();
     for place in first..words {
         // SAFETY: within the size that was just checked, and aligned like the table.
