@@ -71,6 +71,7 @@ pub struct Api {
     /// `run` or `drop`, perhaps on another thread before this call returns. Or
     /// [`RSL_CLOSED`](crate::RSL_CLOSED): the caller keeps the job; every later `post` to this
     /// loop says the same. Posting and closing are totally ordered: no job is ever lost between.
+    /// The job may own the reference by which it is posted, and give it back meanwhile.
     ///
     /// Jobs of one thread run in the order posted. A job posted while a tick drains the queue
     /// runs in the next one. Posting from the loop thread rings nothing. In a child process after

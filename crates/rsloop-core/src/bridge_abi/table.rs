@@ -117,8 +117,15 @@ unsafe extern "C" fn post(to: *mut Loop, job: *mut Job) -> c_int {
     let Some(job) = NonNull::new(job) else {
         return RSL_CLOSED;
     };
-    // SAFETY: the caller holds a reference, owns the job, and gives it up if it is taken.
-    match unsafe { shared(to).post(job) } {
+    // A reference for the call. Once pushed, the job may run, and give back the caller's, which
+    // may be the last; but the wakeup is rung after that.
+    // SAFETY: the caller holds a reference as the call begins.
+    let shared = unsafe {
+        Arc::increment_strong_count(to.cast::<Shared>());
+        Arc::from_raw(to.cast::<Shared>().cast_const())
+    };
+    // SAFETY: the caller owns the job, and gives it up if it is taken.
+    match unsafe { shared.post(job) } {
         Ok(()) => RSL_OK,
         Err(_) => RSL_CLOSED,
     }
