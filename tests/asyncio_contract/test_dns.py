@@ -1,62 +1,317 @@
-"""getaddrinfo and getnameinfo."""
+"""getaddrinfo and getnameinfo: what the socket module says, whoever asks it."""
 
 import asyncio
+import ipaddress
 import socket
+import threading
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from .conftest import Run
+from .conftest import Log, LoopFactory, Run
 
-CASES: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
-    (("127.0.0.1", 80), {}),
-    (("127.0.0.1", "80"), {"type": socket.SOCK_STREAM}),
-    (("::1", 80), {"flags": socket.AI_NUMERICHOST}),
-    (("localhost", 80), {"family": socket.AF_INET, "type": socket.SOCK_STREAM}),
-    ((None, 80), {"type": socket.SOCK_STREAM, "flags": socket.AI_PASSIVE}),
-    ((b"127.0.0.1", b"80"), {"type": socket.SOCK_DGRAM}),
+STREAM = socket.SOCK_STREAM
+NUMERIC_NAMES = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+
+
+def outcome(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Return what a call returns, or the class and the arguments of what it raises."""
+    try:
+        return call(*arguments, **options)
+    except Exception as error:
+        return type(error), error.args
+
+
+async def async_outcome(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Do the same for a coroutine function."""
+    try:
+        return await call(*arguments, **options)
+    except Exception as error:
+        return type(error), error.args
+
+
+def is_address(host: str) -> bool:
+    """Tell whether this is an address in its usual form."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+HOSTS: list[Any] = [
+    None,
+    "127.0.0.1",
+    b"127.0.0.1",
+    bytearray(b"127.0.0.1"),
+    "0.0.0.0",
+    "255.255.255.255",
+    "127.1",
+    "0x7f.1",
+    "2130706433",
+    "127.0.0.01",
+    "256.0.0.1",
+    "1.2.3",
+    "127.0.0.1 ",
+    "127.0.0.1\0x",
+    "127.0.0.1%1",
+    "\uff11\uff12\uff17.0.0.1",
+    "::",
+    "::1",
+    b"::1",
+    "::ffff:1.2.3.4",
+    "::1.2.3.4",
+    "2001:DB8::0001",
+    "1:2:3:4:5:6:7:8",
+    "1:2:3:4:5:6:7:8:9",
+    "[::1]",
+    "::1%1",
+    "fe80::1%1",
+    "fe80::1%lo",
+    "fe80::1%lo\0",
+    "fe80::1%no-such-interface",
+    "fe80::1%nosuchinterface",
+    "fe80::1%",
+    "fe80::1%\xe9",
+    "fe80::1%" + "x" * 70,
+    "localhost",
+    "",
+    "x" * 70,
+    1,
+    object,
+]
+
+PORTS: list[Any] = [
+    None,
+    0,
+    80,
+    65535,
+    65536,
+    -1,
+    10**30,
+    True,
+    80.0,
+    "80",
+    b"80",
+    "080",
+    "65536",
+    "-1",
+    "",
+    " 80",
+    "80\0",
+    b"80\0",
+    "\u0661",
+    "http",
+    b"domain",
+    "no-such-service",
+    object,
+]
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"type": STREAM},
+    {"type": socket.SOCK_DGRAM, "proto": socket.IPPROTO_UDP},
+    {"family": socket.AF_INET, "type": STREAM},
+    {"family": socket.AF_INET6, "type": STREAM},
+    {"family": socket.AF_INET6, "type": STREAM, "flags": socket.AI_V4MAPPED},
+    {"family": 99},
+    {"type": STREAM, "proto": socket.IPPROTO_UDP},
+    {"type": STREAM, "flags": socket.AI_PASSIVE},
+    {"type": STREAM, "flags": socket.AI_CANONNAME},
+    {"type": STREAM, "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV},
+    {"type": STREAM, "flags": socket.AI_ADDRCONFIG},
+    {"flags": 1 << 30},
 ]
 
 
-@pytest.mark.parametrize(("arguments", "options"), CASES)
-def test_getaddrinfo_agrees_with_the_socket_module(
-    run: Run, arguments: tuple[Any, ...], options: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("host", HOSTS, ids=repr)
+def test_hosts_mean_what_they_mean_to_the_socket_module(run: Run, host: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        assert await loop.getaddrinfo(*arguments, **options) == socket.getaddrinfo(
-            *arguments, **options
-        )
+        for options in OPTIONS:
+            # Nobody outside of this machine is asked.
+            harmless = not isinstance(host, str) or host == "localhost" or is_address(host)
+            flags = options.get("flags", 0) | socket.AI_NUMERICHOST
+            wanted = options if harmless else {**options, "flags": flags}
+            expected = outcome(socket.getaddrinfo, host, 80, **wanted)
+            assert await async_outcome(loop.getaddrinfo, host, 80, **wanted) == expected, options
 
     run(main())
+
+
+@pytest.mark.parametrize("port", PORTS, ids=repr)
+def test_ports_mean_what_they_mean_to_the_socket_module(run: Run, port: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for host in ("127.0.0.1", b"::1", None):
+            for options in OPTIONS:
+                expected = outcome(socket.getaddrinfo, host, port, **options)
+                found = await async_outcome(loop.getaddrinfo, host, port, **options)
+                assert found == expected, (host, options)
+
+    run(main())
+
+
+def test_options_must_be_named(run: Run) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+            (("127.0.0.1", 80, 0), {}),
+            (("127.0.0.1",), {}),
+            (("127.0.0.1", 80), {"flag": 0}),
+            (("127.0.0.1", 80), {"flags": "0"}),
+            (("127.0.0.1", 80), {"family": None}),
+        ]
+        for arguments, options in calls:
+            with pytest.raises(TypeError):
+                await loop.getaddrinfo(*arguments, **options)
+
+    run(main())
+
+
+ADDRESSES = st.ip_addresses().map(str) | st.ip_addresses(v=6).map(
+    lambda address: ipaddress.IPv6Address(address).exploded
+)
+NEARLY_ADDRESSES = st.text(alphabet="0123456789abcdef.:%x", min_size=1, max_size=20)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    host=ADDRESSES | NEARLY_ADDRESSES,
+    port=st.integers(-10, 70000) | st.integers(0, 70000).map(str) | st.none(),
+    family=st.sampled_from([0, socket.AF_INET, socket.AF_INET6]),
+    kind=st.sampled_from([0, STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW]),
+    flags=st.sampled_from([0, socket.AI_PASSIVE, socket.AI_V4MAPPED, socket.AI_CANONNAME]),
+    as_bytes=st.booleans(),
+)
+def check_any_address(
+    loop: asyncio.AbstractEventLoop,
+    host: str,
+    port: Any,
+    family: int,
+    kind: int,
+    flags: int,
+    as_bytes: bool,
+) -> None:
+    """Compare the loop's answer with that of the socket module."""
+    given_host: Any = host.encode() if as_bytes else host
+    if not is_address(host):
+        flags |= socket.AI_NUMERICHOST  # nobody is asked for it
+    options: Any = {"family": family, "type": kind, "flags": flags}
+    expected = outcome(socket.getaddrinfo, given_host, port, **options)
+    found = loop.run_until_complete(async_outcome(loop.getaddrinfo, given_host, port, **options))
+    assert found == expected
+
+
+def test_any_address_means_what_it_means_to_the_socket_module(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    check_any_address(loop)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind"),
+    "address",
     [
-        (("not-a-number", 80), socket.gaierror),
-        (("a\0b", 80), socket.gaierror),
-        ((object(), 80), TypeError),
-        (("127.0.0.1", "no-such-service"), socket.gaierror),
+        ("127.0.0.1", 80),
+        ("127.0.0.1", 65536),
+        ("127.0.0.1", -1),
+        ("127.0.0.1", "80"),
+        ("::1", 80),
+        ("::1", 80, 0, 0),
+        ("::1", 80, 0xFFFFF, 0),
+        ("::1", 80, 0x100000, 0),
+        ("fe80::1", 80, 0, 1),
+        ("fe80::1%1", 80),
+        ("fe80::1", 80, 0, 99999),
+        ("127.0.0.1", 80, 0),
+        ("no-address", 80),
+        ("127.0.0.1",),
+        (),
+        "127.0.0.1",
+        ["127.0.0.1", 80],
+        None,
     ],
+    ids=repr,
 )
-def test_getaddrinfo_refuses_as_the_socket_module(
-    run: Run, arguments: tuple[Any, ...], kind: type[Exception]
+def test_names_are_those_of_the_socket_module(run: Run, address: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for flags in (
+            NUMERIC_NAMES,
+            NUMERIC_NAMES | socket.NI_DGRAM,
+            NUMERIC_NAMES | socket.NI_NAMEREQD,
+            socket.NI_NUMERICHOST,
+            socket.NI_NUMERICHOST | socket.NI_DGRAM,
+            "0",
+        ):
+            expected = outcome(socket.getnameinfo, address, flags)
+            assert await async_outcome(loop.getnameinfo, address, flags) == expected, flags
+
+    run(main())
+
+
+def test_names_are_looked_up_without_stopping_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with pytest.raises(kind):
-            await loop.getaddrinfo(*arguments, flags=socket.AI_NUMERICHOST)
+    answer = threading.Event()
+    threads = set()
 
+    def waiting(*arguments: Any) -> tuple[Any, ...]:
+        threads.add(threading.current_thread())
+        assert answer.wait(10)
+        return arguments
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        lookups = [
+            asyncio.ensure_future(loop.getaddrinfo("name", 80, type=STREAM)),
+            asyncio.ensure_future(loop.getaddrinfo("127.0.0.1", 80)),
+            asyncio.ensure_future(loop.getnameinfo(("127.0.0.1", 80))),
+            asyncio.ensure_future(loop.getnameinfo(("127.0.0.1", 80), NUMERIC_NAMES)),
+        ]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not any(lookup.done() for lookup in lookups)
+        answer.set()
+        assert await asyncio.gather(*lookups) == [
+            ("name", 80, 0, STREAM, 0, 0),
+            ("127.0.0.1", 80, 0, 0, 0, 0),
+            (("127.0.0.1", 80), 0),
+            (("127.0.0.1", 80), NUMERIC_NAMES),
+        ]
+        assert threading.current_thread() not in threads
+
+    # Whoever replaces these functions finds them used, and may have them wait.
+    monkeypatch.setattr(socket, "getaddrinfo", waiting)
+    monkeypatch.setattr(socket, "getnameinfo", waiting)
     run(main())
 
 
-def test_getnameinfo(run: Run) -> None:
+def test_debug_mode_tells_how_long_it_took(run: Run, asyncio_log: Log) -> None:
+    import logging
+
+    logger = logging.getLogger("asyncio")
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        flags = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
-        assert await loop.getnameinfo(("127.0.0.1", 80), flags) == ("127.0.0.1", "80")
-        with pytest.raises(socket.gaierror):
-            await loop.getnameinfo(("no-address", 80), flags | socket.NI_NAMEREQD)
+        await loop.getaddrinfo("127.0.0.1", 80, type=STREAM)
 
-    run(main())
+    try:
+        run(main(), debug=True)
+    finally:
+        logger.setLevel(level)
+    messages = [message for message in asyncio_log.messages if "127.0.0.1" in message]
+    assert messages[0].startswith("Get address info 127.0.0.1:80, type=")
+    assert messages[1].startswith("Getting address info 127.0.0.1:80, type=")
+
+
+def test_closed_loop_looks_nothing_up(loop_factory: LoopFactory) -> None:
+    loop = loop_factory()
+    lookup: Any = loop.getaddrinfo("name", 80)
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        lookup.send(None)

@@ -5,13 +5,14 @@ from rsloop_core._core import LoopBase
 from rsloop_core._datagrams import Datagrams
 from rsloop_core._debug import Debug
 from rsloop_core._listeners import Listeners
+from rsloop_core._names import Names
 from rsloop_core._running import Running
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
 from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Running, Listeners, Streams, Datagrams, Signals, Children, Debug):
+class Loop(LoopBase, Running, Listeners, Streams, Datagrams, Names, Signals, Children, Debug):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running
