@@ -156,6 +156,9 @@ def rust(session: nox.Session) -> None:
     runner = ("nextest", "run") if shutil.which("cargo-nextest") else ("test", "--all-targets")
     cargo(session, *runner, "--workspace", "--locked")
     cargo(session, "test", "--doc", "--workspace", "--locked")
+    # The code of the documentation's pages, in a crate that depends on the bridge as they say.
+    pages = ("--manifest-path=tests/docs/Cargo.toml", f"--target-dir={ROOT / 'target'}")
+    cargo(session, "test", "--doc", "--locked", *pages)
     # Features are additive, so that only the bridge alone shows each executor.
     for features in EXECUTORS:
         options = ("--package=rsloop-bridge", "--locked", "--no-default-features", *features)
