@@ -92,6 +92,8 @@ def loop(loop_factory: LoopFactory) -> Iterator[asyncio.AbstractEventLoop]:
     loop = loop_factory()
     yield loop
     assert not loop.is_running()
+    # pytest keeps the loop a while longer, and with it whatever its handler has seen.
+    loop.set_exception_handler(None)
     if not loop.is_closed():
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

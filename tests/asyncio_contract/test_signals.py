@@ -363,3 +363,15 @@ def test_closing_in_another_thread_refuses_but_closes(loop: Loop) -> None:
     assert loop.is_closed()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+
+
+def test_a_wakeup_descriptor_that_is_closed_already_does_no_harm(loop: Loop) -> None:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    signal.set_wakeup_fd(left.fileno())
+    left.close()
+    right.close()
+    try:
+        loop.run_until_complete(asyncio.sleep(0.001))
+    finally:
+        signal.set_wakeup_fd(-1)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import threading
+from asyncio import unix_events
 from collections.abc import Callable
 from typing import Any, TypeVarTuple, Unpack
 
@@ -116,10 +117,13 @@ class Signals(asyncio.SelectorEventLoop):
             found = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
         except (OSError, ValueError):
             return  # no descriptor is left, or this is not the main interpreter
+        if found not in (_NONE, fd):
+            try:
+                signal.set_wakeup_fd(found)
+            except (OSError, ValueError):
+                found = _NONE  # it has been closed, or is another descriptor by now
         if found == _NONE:
             self._guarding = True
-        elif found != fd:
-            signal.set_wakeup_fd(found)
 
     def _unguard_signals(self) -> None:
         """Undo what _guard_signals() did in this run."""
@@ -150,10 +154,11 @@ class Signals(asyncio.SelectorEventLoop):
             if first and wakeup_fd != _current_wakeup_fd():
                 signal.set_wakeup_fd(wakeup_fd)
             raise
-        # Python's own handler of a signal does nothing in asyncio.
-        signal.signal(sig, self._noted_signals)
-        signal.siginterrupt(sig, False)
-        signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
+        if signal.getsignal(sig) is unix_events._sighandler_noop:
+            signal.signal(sig, self._noted_signals)
+            signal.siginterrupt(sig, False)
+            # Again, without asyncio's wish for a warning: a full socket loses nothing here.
+            signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
         if not known:
             self._replaced_handlers[sig] = replaced
         if first and wakeup_fd != own_fd:
