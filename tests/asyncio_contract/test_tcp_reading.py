@@ -66,6 +66,33 @@ def test_empty_buffer_is_a_fatal_error(run: Run, side: str, asyncio_log: Log) ->
     assert "get_buffer() call failed" in asyncio_log.messages[0]
 
 
+@pytest.mark.parametrize(
+    ("buffer", "message"),
+    [
+        (None, "get_buffer() call failed"),
+        (7, "get_buffer() call failed"),
+        ("text", "Fatal read error on socket transport"),
+        (b"read-only", "Fatal read error on socket transport"),
+        (memoryview(bytearray(8))[::2], "Fatal read error on socket transport"),
+    ],
+    ids=["None", "int", "str", "bytes", "strided"],
+)
+def test_what_is_no_buffer_is_a_fatal_type_error(
+    run: Run, side: str, asyncio_log: Log, buffer: Any, message: str
+) -> None:
+    class Wrong(BufferedRecorder):
+        def get_buffer(self, sizehint: int) -> Any:
+            return buffer
+
+    async def main() -> None:
+        async with connection(Wrong, side) as (_, protocol, peer):
+            peer.send(b"x")
+            assert isinstance(await protocol.lost, TypeError)
+
+    run(main())
+    assert message in asyncio_log.messages[0]
+
+
 def test_buffer_updated_that_raises_is_a_fatal_error(run: Run, side: str, asyncio_log: Log) -> None:
     class Failing(BufferedRecorder):
         def buffer_updated(self, nbytes: int) -> None:

@@ -120,6 +120,16 @@ def test_writelines_of_any_iterable(run: Run, side: str) -> None:
     run(main())
 
 
+def test_writelines_of_any_buffer(run: Run, side: str) -> None:
+    async def main() -> None:
+        async with connection(Recorder, side) as (transport, _, peer):
+            pieces: Any = [array.array("B", b"array "), b"bytes "]
+            transport.writelines(pieces)
+            assert await receive_exactly(peer, 12) == b"array bytes "
+
+    run(main())
+
+
 def test_writelines_of_many_and_large_pieces(run: Run, side: str) -> None:
     pieces = [bytes([number % 256]) * (number % 977) for number in range(5000)]
 

@@ -130,8 +130,7 @@ def test_message_callback_that_raises_ends_the_connection(
         async with tls_pair(authority.server(), context) as (client, served):
             armed = True
             served.transport.write(b"x")
-            error = await client.lost
-            assert isinstance(error, OopsError)
+            assert isinstance(await client.lost, OopsError)
             armed = False
 
     run(main())
@@ -300,6 +299,26 @@ def test_subclass_of_ssl_object(run: Run, authority: Authority) -> None:
             assert type(client.transport.get_extra_info("ssl_object")) is Noting
             await ping_pong(client, served)
         assert set(calls) == {"do_handshake", "read", "write", "unwrap"}
+
+    run(main())
+
+
+def test_subclass_of_ssl_object_that_writes_in_parts(run: Run, authority: Authority) -> None:
+    class Partial(ssl.SSLObject):
+        def write(self, data: Any) -> int:
+            return super().write(memoryview(data)[:1000])
+
+    payload = bytes(range(251)) * 100
+
+    async def main() -> None:
+        context = authority.client()
+        context.sslobject_class = Partial
+        async with tls_pair(authority.server(), context) as (client, served):
+            client.transport.write(payload)
+            client.transport.write(bytearray(payload))
+            client.transport.writelines([payload, memoryview(payload)])
+            assert await served.received(4 * len(payload)) == 4 * payload
+            assert client.transport.get_write_buffer_size() == 0
 
     run(main())
 

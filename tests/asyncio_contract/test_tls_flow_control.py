@@ -1,5 +1,6 @@
 """Back-pressure through TLS: both ways, for both kinds of protocols, with everything full."""
 
+import array
 import asyncio
 from typing import Any
 
@@ -243,9 +244,9 @@ def test_writes_of_every_kind(run: Run, authority: Authority) -> None:
                 transport.write(data)
             changing[:] = b"overwritten"
             transport.writelines([b"lines ", b"", bytearray(b"of "), memoryview(b"pieces")])
-            transport.writelines(iter([b"!"]))
+            transport.writelines(iter([b"!", array.array("B", b"?")]))
             transport.writelines([])
-            expected = b"bytes bytearray memoryview subclass lines of pieces!"
+            expected = b"bytes bytearray memoryview subclass lines of pieces!?"
             assert await peer.receive(len(expected)) == expected
             transport.write(data=b"by name")
             assert await peer.receive(7) == b"by name"

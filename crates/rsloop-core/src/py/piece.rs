@@ -19,4 +19,13 @@ impl Piece {
             Self::Copied(bytes) => bytes,
         }
     }
+
+    /// What is left of it after the first `count` bytes; `None` when that is nothing.
+    pub(crate) fn without(self, py: Python<'_>, count: usize) -> Option<Self> {
+        if count == 0 {
+            return Some(self);
+        }
+        let rest = self.as_bytes(py).get(count..)?;
+        (!rest.is_empty()).then(|| Self::Copied(rest.into()))
+    }
 }

@@ -65,12 +65,17 @@ fn writelines(
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     args.no_more_than(1, "writelines")?;
-    let pieces = args
-        .leading(0)
-        .try_iter()?
-        .collect::<PyResult<Vec<Bound<'_, PyAny>>>>()?;
-    for piece in &pieces {
-        check_bytes_like(piece)?;
+    let mut pieces = Vec::new();
+    for piece in args.leading(0).try_iter()? {
+        let piece = piece?;
+        pieces.push(match check_bytes_like(&piece) {
+            Ok(()) => piece,
+            // Any buffer will do here, as for asyncio.
+            Err(refusal) => match PyMemoryView::from(&piece) {
+                Ok(view) => view.into_any(),
+                Err(_) => return Err(refusal),
+            },
+        });
     }
     let this = &this.0;
     if !this.admit(slf)? {
@@ -143,17 +148,21 @@ impl Tls {
         let now = self.state.with(py, |state| {
             state.phase == Phase::Wrapped && state.backlog.is_empty()
         });
-        if now
-            && let Some(session) = self.session(py)
-            && session.write(data)?
-        {
-            return Ok(());
+        let mut taken = 0;
+        if now && let Some(session) = self.session(py) {
+            taken = session.write(data)?;
+            if taken > 0 && session.is_plain() {
+                return Ok(()); // all of it
+            }
         }
         let piece = match data.cast_exact::<PyBytes>() {
-            Ok(bytes) => Piece::Shared(bytes.clone().unbind()),
-            Err(_) => buffer::with_bytes(data, |bytes| Ok(Piece::Copied(bytes.into())))?,
+            Ok(bytes) => Piece::Shared(bytes.clone().unbind()).without(py, taken),
+            Err(_) => buffer::with_bytes(data, |bytes| Ok(Piece::Copied(bytes.into())))?
+                .without(py, taken),
         };
-        self.state.with(py, |state| state.backlog.push(py, piece));
+        if let Some(piece) = piece {
+            self.state.with(py, |state| state.backlog.push(py, piece));
+        }
         Ok(())
     }
 
@@ -178,10 +187,12 @@ impl Tls {
             return Ok(());
         };
         while let Some(piece) = self.state.with(py, |state| state.backlog.pop(py)) {
-            let taken = session.write_piece(py, &piece);
-            if !matches!(taken, Ok(true)) {
-                self.state.with(py, |state| state.backlog.unpop(py, piece));
-                taken?;
+            let written = session.write_piece(py, &piece);
+            let taken = *written.as_ref().unwrap_or(&0);
+            if let Some(rest) = piece.without(py, taken) {
+                self.state.with(py, |state| state.backlog.unpop(py, rest));
+            }
+            if written? == 0 {
                 break;
             }
         }

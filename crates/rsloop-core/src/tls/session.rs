@@ -157,18 +157,19 @@ impl Session {
         self.pending.call0(py)?.extract(py)
     }
 
-    /// Gives the session data to send, and returns whether it has taken it: all or nothing.
-    pub(super) fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// Gives the session data to send, and returns how many bytes it has taken: none of them while
+    /// it needs records first. Of a session that is not CPython's own it may be a part.
+    pub(super) fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = data.py();
         match self.write.call1(py, (data,)) {
-            Ok(_) => Ok(true),
-            Err(error) if is_again(py, &error)? => Ok(false),
+            Ok(taken) => taken.extract(py),
+            Err(error) if is_again(py, &error)? => Ok(0),
             Err(error) => Err(error),
         }
     }
 
     /// The same for data that has waited.
-    pub(super) fn write_piece(&self, py: Python<'_>, piece: &Piece) -> PyResult<bool> {
+    pub(super) fn write_piece(&self, py: Python<'_>, piece: &Piece) -> PyResult<usize> {
         match piece {
             Piece::Shared(bytes) => self.write(bytes.bind(py)),
             Piece::Copied(bytes) => self.write(&PyBytes::new(py, bytes)),

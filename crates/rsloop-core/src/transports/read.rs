@@ -6,6 +6,7 @@
 
 use std::io;
 
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -113,44 +114,35 @@ fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
 fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
     let py = transport.py();
     let protocol = turn.protocol.bind(py);
-    let space = match protocol.call_method1(intern!(py, "get_buffer"), (-1,)) {
+    let space = protocol
+        .call_method1(intern!(py, "get_buffer"), (-1,))
+        .and_then(|space| match space.len()? {
+            0 => Err(PyRuntimeError::new_err(
+                "get_buffer() returned an empty buffer",
+            )),
+            _ => Ok(space),
+        });
+    let space = match space {
         Ok(space) => space,
         Err(error) => {
-            return or_fatal(
+            return fatal(
                 transport,
-                Err(error),
+                error,
                 "Fatal error: protocol.get_buffer() call failed.",
             );
         }
     };
-    let mut empty = false;
-    let received = buffer::fill(&space, |space| {
-        empty = space.is_empty();
-        if empty {
-            Ok(0)
-        } else {
-            socket::receive(turn.fd, space)
-        }
-    });
-    if empty {
-        let error =
-            pyo3::exceptions::PyRuntimeError::new_err("get_buffer() returned an empty buffer");
-        return or_fatal(
-            transport,
-            Err(error),
-            "Fatal error: protocol.get_buffer() call failed.",
-        );
-    }
+    let received = buffer::fill(&space, |space| socket::receive(turn.fd, space));
     let count = match received {
         Ok(Ok(count)) => count,
         Ok(Err(error)) => return read_failed(transport, error),
-        // asyncio finds out in recv_into().
-        Err(error) => {
-            return or_fatal(
-                transport,
-                Err(error),
-                "Fatal read error on socket transport",
-            );
+        // asyncio finds out in recv_into(), whose words these are.
+        Err(_) => {
+            let error = PyTypeError::new_err(format!(
+                "recv_into() argument 1 must be read-write bytes-like object, not {}",
+                space.get_type().name()?
+            ));
+            return fatal(transport, error, "Fatal read error on socket transport");
         }
     };
     drop(space);

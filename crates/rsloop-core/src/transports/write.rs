@@ -75,7 +75,7 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyRe
                 pieces.push(Piece::Shared(bytes.clone().unbind()));
             }
         } else {
-            check_bytes_like(&data)?;
+            // As b"".join() or memoryview(), by which asyncio takes them: any buffer will do.
             buffer::with_bytes(&data, |bytes| {
                 if !bytes.is_empty() {
                     pieces.push(Piece::Copied(bytes.into()));
