@@ -1,14 +1,17 @@
 """sock_recv, sock_sendall and their family on the caller's own sockets."""
 
+import array
 import asyncio
 import inspect
+import os
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from .conftest import Run
+from .conftest import Run, stdlib_fault
 from .connections import listening_socket
 
 Pair = tuple[socket.socket, socket.socket]
@@ -168,3 +171,262 @@ def test_receive_at_end_of_file(run: Run, pair: Pair) -> None:
         assert await loop.sock_recv(pair[0], 100) == b""
 
     run(main())
+
+
+def test_waiting_receive_into_a_buffer(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        buffer = bytearray(b"----------")
+        receiving = asyncio.ensure_future(loop.sock_recv_into(pair[0], memoryview(buffer)[2:6]))
+        await asyncio.sleep(0)
+        pair[1].send(b"long data")
+        assert await receiving == 4
+        assert buffer == b"--long----"
+        assert await loop.sock_recv_into(pair[0], bytearray()) == 0
+
+    run(main())
+
+
+def test_waiting_datagrams(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with (
+            socket.socket(type=socket.SOCK_DGRAM) as one,
+            socket.socket(type=socket.SOCK_DGRAM) as two,
+        ):
+            for sock in (one, two):
+                sock.setblocking(False)
+                sock.bind(("127.0.0.1", 0))
+            buffer = bytearray(10)
+            waiting = [
+                asyncio.ensure_future(loop.sock_recvfrom(one, 100)),
+                asyncio.ensure_future(loop.sock_recvfrom_into(two, buffer)),
+            ]
+            await asyncio.sleep(0)
+            one.sendto(b"data", two.getsockname())
+            two.sendto(b"back", one.getsockname())
+            assert await waiting[0] == (b"back", two.getsockname())
+            assert await waiting[1] == (4, one.getsockname())
+            assert buffer[:4] == b"data"
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1, 3, 1 << 18, (1 << 18) + 1, True])
+def test_sizes(run: Run, pair: Pair, size: int) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        pair[1].send(b"data")
+        if size < 0:
+            with pytest.raises(ValueError, match="negative buffersize in recv"):
+                await loop.sock_recv(pair[0], size)
+        else:
+            assert await loop.sock_recv(pair[0], size) == b"data"[:size]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("sock_recv", ("1",)),
+        ("sock_recv", (None,)),
+        ("sock_recv", (1 << 70,)),
+        ("sock_recv_into", (b"read-only",)),
+        ("sock_recv_into", ("text",)),
+        ("sock_recvfrom", ("1",)),
+        ("sock_sendall", ("text",)),
+        ("sock_sendall", (None,)),
+        ("sock_sendall", (memoryview(b"abcdef")[::2],)),
+        ("sock_sendto", (b"data", 7)),
+    ],
+)
+def test_bad_arguments(run: Run, pair: Pair, name: str, arguments: Any) -> None:
+    """The exception is the one of the socket's own method."""
+    direct = getattr(pair[0], {"sock_sendall": "send"}.get(name, name.removeprefix("sock_")))
+    with pytest.raises(Exception) as expected:
+        direct(*arguments)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(expected.type) as seen:
+            await getattr(loop, name)(pair[0], *arguments)
+        assert seen.type is expected.type
+        assert str(seen.value) == str(expected.value)
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["sock_recv", "sock_sendall", "sock_recv_into", "sock_accept"])
+def test_closed_sockets(run: Run, name: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        closed = socket.socket()
+        closed.setblocking(False)
+        closed.close()
+        argument: Any = {"sock_recv": 1, "sock_sendall": b"x", "sock_recv_into": bytearray(1)}
+        arguments = (argument[name],) if name in argument else ()
+        with pytest.raises(OSError, match="Bad file descriptor") as error:
+            await getattr(loop, name)(closed, *arguments)
+        assert error.value.errno == 9
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["sock_recv", "sock_sendall", "sock_accept", "sock_connect"])
+def test_tls_sockets_are_refused(run: Run, name: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        context = ssl.create_default_context()
+        with socket.socket() as plain:
+            wrapped = context.wrap_socket(plain, server_hostname="x", do_handshake_on_connect=False)
+            with wrapped:
+                wrapped.setblocking(False)
+                arguments = () if name == "sock_accept" else (b"x",)
+                with pytest.raises(TypeError, match="Socket cannot be of type SSLSocket"):
+                    await getattr(loop, name)(wrapped, *arguments)
+
+    run(main())
+
+
+def test_peer_that_resets_a_waiting_receive(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with listening_socket() as listener:
+            client = socket.create_connection(listener.getsockname())
+            server, _ = await loop.sock_accept(listener)
+        with server:
+            receiving = asyncio.ensure_future(loop.sock_recv(server, 10))
+            await asyncio.sleep(0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.close()
+            with pytest.raises(ConnectionResetError) as error:
+                await receiving
+            assert error.value.errno == 104
+            assert error.value.strerror == os.strerror(104)
+
+    run(main())
+
+
+def test_data_and_cancellation_in_the_same_turn(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        receiving = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        pair[1].send(b"data")
+        receiving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+        assert not loop.remove_reader(pair[0])
+        assert await loop.sock_recv(pair[0], 100) == b"data"
+
+    run(main())
+
+
+def test_nothing_is_watched_after_an_operation(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        receiving = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        pair[1].send(b"data")
+        assert await receiving == b"data"
+        assert not loop.remove_reader(pair[0])
+        payload = bytes(3_000_000)
+        sending = asyncio.ensure_future(loop.sock_sendall(pair[0], payload))
+        received = 0
+        while received < len(payload):
+            received += len(await loop.sock_recv(pair[1], 1 << 20))
+        await sending
+        assert not loop.remove_writer(pair[0])
+
+    run(main())
+
+
+def test_a_second_receiver_takes_the_place_of_the_first(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        pair[1].send(b"data")
+        assert await second == b"data"
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        third = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        pair[1].send(b"more")
+        assert await third == b"more"
+
+    run(main())
+
+
+def test_the_end_of_the_first_leaves_the_second_alone(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(loop.sock_recv(pair[0], 100))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        pair[1].send(b"data")
+        assert await second == b"data"
+
+    run(main())
+
+
+def test_sockets_of_transports_are_refused(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left, right = socket.socketpair()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=left)
+        with right:
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                await loop.sock_recv(left, 1)
+            transport.close()
+            await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_items_larger_than_a_byte(run: Run, loop_kind: str, pair: Pair) -> None:
+    stdlib_fault(loop_kind, "counts items as bytes")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        numbers = array.array("I", range(500_000))
+        sending = asyncio.ensure_future(loop.sock_sendall(pair[0], numbers))
+        received = bytearray()
+        while len(received) < 2_000_000:
+            received += await loop.sock_recv(pair[1], 1 << 20)
+        await sending
+        assert received == numbers.tobytes()
+
+    run(main())
+
+
+def test_blocking_sockets_do_not_block_the_loop(run: Run, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "blocks")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        left, right = socket.socketpair()
+        with left, right:
+            receiving = asyncio.ensure_future(loop.sock_recv(left, 10))
+            await asyncio.sleep(0.01)
+            right.send(b"data")
+            assert await receiving == b"data"
+
+    run(main(), debug=False)
+
+
+def test_loop_closed_with_an_operation_pending(loop: asyncio.AbstractEventLoop, pair: Pair) -> None:
+    task = loop.create_task(loop.sock_recv(pair[0], 1))
+    loop.run_until_complete(asyncio.sleep(0))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()

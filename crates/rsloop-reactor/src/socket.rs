@@ -50,6 +50,23 @@ pub fn send_vectored(fd: RawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
 /// How many pieces the kernel takes in one call.
 pub const MOST_PIECES: usize = 1024;
 
+/// As [`receive`], and never blocks, whatever the socket does.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_now(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = net::recv(borrow(fd)?, buffer, RecvFlags::DONTWAIT)?;
+    Ok(count)
+}
+
+/// As [`send`], and never blocks, whatever the socket does.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(net::send(borrow(fd)?, bytes, QUIET | SendFlags::DONTWAIT)?)
+}
+
 /// Tell whether a socket of this family, type and protocol is one of TCP.
 #[must_use]
 pub fn is_tcp(family: i32, kind: i32, protocol: i32) -> bool {

@@ -7,6 +7,7 @@
 //! | `schedule` | `call_soon` and its kin |
 //! | `timers` | `call_later`, `call_at`, and the heap behind them |
 //! | `create` | `create_future`, `create_task` |
+//! | `operations` | `sock_recv` and its kin |
 //! | `watch`, `io` | readers and writers: descriptors and what waits for them |
 //! | `transports` | which transport uses a descriptor |
 //! | `run` | the tick: poll, collect what is due, run it |
@@ -16,6 +17,7 @@ mod attributes;
 mod create;
 mod entry;
 mod io;
+mod operations;
 mod run;
 mod schedule;
 mod state;
@@ -41,6 +43,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         create::methods(),
         transports::methods(),
         watch::methods(),
+        operations::methods(),
     ] {
         fastcall::attach(&class, methods)?;
     }

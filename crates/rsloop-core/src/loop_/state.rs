@@ -20,7 +20,7 @@ use crate::py::gil_cell::GilCell;
 use crate::py::handle::Handle;
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
-const READ_BUFFER_BYTES: usize = 256 * 1024;
+pub(super) const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The Rust base of `rsloop_core.Loop`.
 ///

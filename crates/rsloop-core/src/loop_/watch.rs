@@ -130,6 +130,19 @@ impl LoopBase {
             arguments: args.tail(2),
         };
         let handle = Handle::new(py, &call, context)?;
+        self.watch_handle(py, fd, interest, &handle)?;
+        Ok(handle.into_object())
+    }
+
+    /// Makes `handle` the reader or writer of `fd`, in place of whatever was.
+    pub(super) fn watch_handle(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        interest: Interest,
+        handle: &Handle,
+    ) -> PyResult<()> {
+        self.check_closed()?;
         handle.track(py);
         let replaced = self
             .io
@@ -144,7 +157,20 @@ impl LoopBase {
                 .chain(writer)
                 .for_each(|handle| cancel(py, handle));
         }
-        Ok(handle.into_object())
+        Ok(())
+    }
+
+    /// Takes away and cancels the reader or writer of `fd`.
+    pub(super) fn forget_handle(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        interest: Interest,
+    ) -> PyResult<()> {
+        if let Some(Taken::Handle(handle)) = self.take_interest(py, fd, interest)? {
+            cancel(py, &handle);
+        }
+        Ok(())
     }
 
     fn unwatch(

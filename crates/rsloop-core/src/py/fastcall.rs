@@ -75,6 +75,15 @@ impl<'a, 'py> Args<'a, 'py> {
         self.positional.get(start..).unwrap_or_default()
     }
 
+    /// The same as a tuple.
+    pub(crate) fn tail_tuple(&self, start: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let borrowed = self.tail(start).iter().map(|&argument| {
+            // SAFETY: as in `get`.
+            unsafe { Borrowed::<PyAny>::from_ptr(self.py, argument) }
+        });
+        PyTuple::new(self.py, borrowed)
+    }
+
     /// Whether the call has keyword arguments.
     #[inline]
     pub(crate) fn has_keywords(&self) -> bool {

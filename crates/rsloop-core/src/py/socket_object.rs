@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyType};
-use pyo3::{Bound, Py, PyAny, PyResult, Python, ffi};
+use pyo3::{Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
 /// The head of CPython's `PySocketSockObject`: see `socketmodule.h`.
 #[repr(C)]
@@ -36,6 +36,27 @@ impl SocketObject {
             return Ok(None);
         }
         Ok(Some(Self(object.clone().unbind())))
+    }
+
+    /// The same for an object of the class `socket.socket` itself, whose methods are known too.
+    pub(crate) fn of_plain(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        if Self::is_plain(object)? {
+            Self::of(object)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Whether `object` is of the class `socket.socket` itself.
+    #[inline]
+    pub(crate) fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = object.py();
+        let class = CLASS.get_or_try_init(py, || {
+            let class = py.import("socket")?.getattr("socket")?;
+            Ok::<_, PyErr>(class.unbind())
+        })?;
+        Ok(object.get_type_ptr().cast() == class.as_ptr())
     }
 
     /// The object itself.

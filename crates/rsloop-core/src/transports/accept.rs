@@ -46,11 +46,8 @@ impl SocketModule {
 pub(super) fn accept<'py>(listener: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
     let py = listener.py();
     let module = SocketModule::get(py)?;
-    let plain = listener.get_type().is(&module.class);
-    match SocketObject::of(listener)? {
-        Some(known) if plain && listener::knows_family(known.family()) => {
-            accept_from(py, module, &known)
-        }
+    match SocketObject::of_plain(listener)? {
+        Some(known) if listener::knows_family(known.family()) => accept_from(py, module, &known),
         _ => accept_by_method(listener),
     }
 }

@@ -9,10 +9,22 @@ from rsloop_core._names import Names
 from rsloop_core._running import Running
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
+from rsloop_core._sock_methods import SockMethods
 from rsloop_core._streams import Streams
 
 
-class Loop(LoopBase, Running, Listeners, Streams, Datagrams, Names, Signals, Children, Debug):
+class Loop(
+    LoopBase,
+    Running,
+    Listeners,
+    Streams,
+    SockMethods,
+    Datagrams,
+    Names,
+    Signals,
+    Children,
+    Debug,
+):
     """An asyncio event loop with its hot paths in Rust.
 
     It is an asyncio.SelectorEventLoop, and every method that Rust does not replace is the running
