@@ -81,7 +81,7 @@ def drift() -> Iterator[str]:
         stated = re.findall(
             r'"rsloop-bridge", version = "([^"]+)"', (ROOT / name).read_text("utf-8")
         )
-        if stated != [version().rpartition(".")[0]]:
+        if {*stated} != {version().rpartition(".")[0]}:
             yield f"{name}: tells extensions to depend on {stated}, not {version()}"
 
     believed = toml("pyproject.toml")["tool"]["bumpversion"]["current_version"]
