@@ -118,3 +118,14 @@ def test_locals_work_from_another_thread(run: Run) -> None:
         return value
 
     assert run(main()) == "the value"
+
+
+def test_pyo3s_own_asynchronous_functions_can_await_python(run: Run) -> None:
+    async def value() -> str:
+        await asyncio.sleep(0)
+        return "the value"
+
+    async def main() -> str:
+        return await bridge_tests.call_from_pyo3(value())
+
+    assert run(main()) == "the value"

@@ -85,6 +85,12 @@ fn nested(py: Python<'_>, gate: Gate) -> PyResult<Bound<'_, PyAny>> {
     })
 }
 
+/// Awaits `awaitable` in an asynchronous function of PyO3's own.
+#[pyfunction]
+async fn call_from_pyo3(awaitable: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    Python::attach(|py| rust_async::into_future(awaitable.into_bound(py)))?.await
+}
+
 /// Starts `awaitable`, and drops the Rust future once the gate is open.
 #[pyfunction]
 fn call_and_drop<'py>(
@@ -171,6 +177,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(call_with_found_locals, module)?)?;
     module.add_function(wrap_pyfunction!(call_in_scope, module)?)?;
     module.add_function(wrap_pyfunction!(nested, module)?)?;
+    module.add_function(wrap_pyfunction!(call_from_pyo3, module)?)?;
     module.add_function(wrap_pyfunction!(call_and_drop, module)?)?;
     module.add_function(wrap_pyfunction!(start_and_drop, module)?)
 }
