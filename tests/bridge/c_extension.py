@@ -30,13 +30,23 @@ def includes(header: str | None = None) -> list[str]:
     return [f"-I{header or rsloop_bridge.get_include()}", *python, *beside]
 
 
-def build(name: str, folder: Path, *options: str, header: str | None = None) -> Path:
+C = (*compiler("CC", "cc"), "-std=c99")
+CXX = (*compiler("CXX", "c++"), "-x", "c++", "-std=c++17")
+
+
+def build(
+    name: str,
+    folder: Path,
+    *options: str,
+    header: str | None = None,
+    language: tuple[str, ...] = C,
+) -> Path:
     """Compile `header/NAME.c` into `folder`, and return the module's file."""
     library = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     shared = (
         ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
     )
-    command = [*compiler("CC", "cc"), "-std=c99", "-O1", *STRICT, "-fPIC", *shared]
+    command = [*language, "-O1", *STRICT, "-fPIC", *shared]
     source = str(HERE / f"{name}.c")
     output = ["-o", str(library), "-lpthread"]
     subprocess.run([*command, *options, *includes(header), source, *output], check=True)

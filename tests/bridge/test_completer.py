@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .c_extension import build, load
+from .c_extension import CXX, build, load
 from .conftest import LoopFactory, Run
 
 
@@ -41,6 +42,18 @@ def test_a_payload_becomes_the_result(run: Run, extension: Any, how: str) -> Non
     async def main() -> list[int]:
         made = [extension.make() for _ in range(100)]
         extension.complete(made[0][0], 100, "n", how)
+        results: list[int] = await asyncio.gather(*(future for _, future in made))
+        return results
+
+    assert run(main()) == list(range(100))
+
+
+def test_the_same_source_works_in_cxx(run: Run, tmp_path: Path) -> None:
+    extension = load(build("completer", tmp_path, language=CXX))
+
+    async def main() -> list[int]:
+        made = [extension.make() for _ in range(100)]
+        extension.complete(made[0][0], 100, "n", "thread")
         results: list[int] = await asyncio.gather(*(future for _, future in made))
         return results
 
@@ -240,6 +253,30 @@ def test_threads_and_cancellations_race(run: Run, extension: Any) -> None:
     assert results + cancelled == 10_000
     assert cancelled
     counted(extension, results, cancelled, before)
+
+
+def test_loops_in_parallel_threads(loop_factory: LoopFactory, extension: Any) -> None:
+    """Each thread opens and closes ports of its own, all at the same time."""
+
+    async def main() -> int:
+        total = 0
+        for _ in range(20):
+            made = [extension.make() for _ in range(10)]
+            for number, _ in made:
+                extension.complete(number, 1, "n", "thread")
+            total += len(await asyncio.gather(*(future for _, future in made)))
+        return total
+
+    def run_loops() -> int:
+        total = 0
+        for _ in range(5):
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                total += runner.run(main())
+        return total
+
+    with ThreadPoolExecutor(4) as threads:
+        counts = [threads.submit(run_loops) for _ in range(4)]
+    assert [count.result() for count in counts] == [1000] * 4
 
 
 SCRIPT = """

@@ -15,9 +15,9 @@ typedef struct {
 } parcel;
 
 static rsl_completer *slots[SLOTS];
-static int used = 0;
+static int used = 0; /* atomic, as are the two counts */
 static PyObject *callable = NULL;
-static int converted = 0; /* atomic, as is the next */
+static int converted = 0;
 static int discarded = 0;
 
 static PyObject *
@@ -64,14 +64,16 @@ static PyObject *
 make(PyObject *module, PyObject *unused)
 {
     rsl_completer *completer;
+    int number;
     (void)module;
     (void)unused;
     completer = rsl_completer_new(discard);
     if (completer == NULL) {
         return NULL;
     }
-    slots[used % SLOTS] = completer;
-    return Py_BuildValue("iN", used++, rsl_completer_future(completer));
+    number = __atomic_fetch_add(&used, 1, __ATOMIC_RELAXED);
+    slots[number % SLOTS] = completer;
+    return Py_BuildValue("iN", number, rsl_completer_future(completer));
 }
 
 static void
