@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from .conftest import stdlib_fault
+
 PRELUDE = {
     "stdlib": "from asyncio import SelectorEventLoop as Loop\n",
     "rsloop": "from rsloop_core import Loop\n",
@@ -148,3 +150,67 @@ loop.close()
 """
     done = run_program(loop_kind, program, "-W", "ignore")
     assert (done.returncode, done.stdout, done.stderr) == (0, "read b'x'\n", "")
+
+
+def test_a_forked_child_goes_on_with_its_parents_loop(loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "shares the poller with its parent")
+    program = """
+import asyncio, os, signal, socket, threading
+loop = Loop()
+left, right = socket.socketpair()
+here, there = socket.socketpair()
+loop.add_reader(left, lambda: print("parent", left.recv(9), flush=True))
+loop.add_signal_handler(signal.SIGUSR1, print, "signal")
+loop.run_until_complete(asyncio.sleep(0))
+pid = os.fork()
+if pid == 0:
+    # Neither what the child stops nor what it begins to watch is the parent's.
+    loop.remove_reader(left)
+    arrived = asyncio.Event()
+    loop.add_reader(here, arrived.set)
+    threading.Timer(0.01, loop.call_soon_threadsafe, (there.send, b"x")).start()
+    loop.run_until_complete(asyncio.wait_for(arrived.wait(), 5))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    print("child", here.recv(9), flush=True)
+    loop.close()
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+right.send(b"y")
+loop.run_until_complete(asyncio.sleep(0.01))
+loop.close()
+"""
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "signal\nchild b'x'\nparent b'y'\n"
+
+
+def test_a_program_that_forks_in_a_callback_goes_on_twice(loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "shares the poller with its parent")
+    program = """
+import asyncio, os, socket
+loop = Loop()
+left, right = socket.socketpair()
+left.setblocking(False)
+async def main():
+    pid = os.fork()
+    asyncio._set_running_loop(loop)
+    if pid == 0:
+        mine, theirs = socket.socketpair()
+        mine.setblocking(False)
+        waiting = asyncio.ensure_future(loop.sock_recv(mine, 9))
+        await asyncio.sleep(0.01)
+        theirs.send(b"x")
+        print("child", await waiting, flush=True)
+        os._exit(0)
+    waiting = asyncio.ensure_future(loop.sock_recv(left, 9))
+    await asyncio.sleep(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    right.send(b"y")
+    print("parent", await waiting)
+loop.run_until_complete(main())
+loop.close()
+"""
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "child b'x'\nparent b'y'\n"

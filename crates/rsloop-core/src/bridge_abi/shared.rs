@@ -51,6 +51,11 @@ pub(crate) enum CloseKind {
 /// How many forks lie between this process and the one that imported the module.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
+/// A number for this process, other than those of the processes it was forked from.
+pub(crate) fn this_process() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
 /// Notes, in the child, that the process was forked: loops of the parent are closed here.
 pub(super) fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
@@ -143,6 +148,17 @@ impl Shared {
                 wakeup.ring();
             }
         }
+    }
+
+    /// Makes a new wakeup, in a child that must not ring or drain the parent's.
+    pub(crate) fn renew_wakeup(&self) -> io::Result<()> {
+        let renewed = Wakeup::new()?;
+        // A thread that rang at the moment of the fork holds the lock here for ever.
+        let Ok(mut wakeup) = self.wakeup.try_write() else {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        };
+        *wakeup = Some(renewed);
+        Ok(())
     }
 
     /// Lets the wakeup end the waits of `poller`.

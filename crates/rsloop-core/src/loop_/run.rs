@@ -33,6 +33,10 @@ impl LoopBase {
     /// A tick is asyncio's: descriptors first, then timers, then what was ready when the running
     /// began; what that queues waits for the next tick.
     pub(super) fn run_until_stopped(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.shared.is_forked() {
+            self.own_poller(slf.py())?;
+            slf.call_method0(intern!(slf.py(), "_renew_signal_pair"))?;
+        }
         let mut run = self.begin_run(slf.py());
         let result = loop {
             let result = self.tick(slf, &mut run);
@@ -133,6 +137,7 @@ impl LoopBase {
     }
 
     fn poll(&self, py: Python<'_>, run: &mut Run, timeout: Option<Duration>) -> PyResult<()> {
+        self.own_poller(py)?;
         let poller = self
             .io
             .with(py, |io| io.as_ref().map(|io| io.poller.clone()));
@@ -164,7 +169,8 @@ impl LoopBase {
         run.strays = if stray { run.strays + 1 } else { 0 };
         if run.strays == MOST_STRAYS {
             run.strays = 0;
-            self.renew_poller(py);
+            // Without a descriptor for it the old one stays, and the next polls try again.
+            let _ = self.renew_poller(py);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 use super::entry::{Ready, Timer};
 use super::io::{Io, Source};
 use super::transports::Transports;
-use crate::bridge_abi::shared::{CloseKind, Shared};
+use crate::bridge_abi::shared::{CloseKind, Shared, this_process};
 use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
@@ -34,6 +34,8 @@ pub(crate) struct LoopBase {
     pub(super) ready: GilCell<ReadyQueue<Ready>>,
     pub(super) timers: GilCell<TimerHeap<Timer>>,
     pub(super) io: GilCell<Option<Io>>,
+    /// [`this_process`] of the process whose poller is in `io`.
+    pub(super) process: AtomicU32,
     pub(super) transports: Py<Transports>,
     /// Where received bytes land before they become a `bytes` object; made with the first.
     read_buffer: GilCell<Vec<u8>>,
@@ -89,6 +91,7 @@ impl LoopBase {
                 poller: Arc::new(poller),
                 registry: Registry::new(),
             })),
+            process: AtomicU32::new(this_process()),
             transports: Py::new(py, Transports::new())?,
             read_buffer: GilCell::new(Vec::new()),
             policy: GilCell::new(TickPolicy::new(clock::POLL_BUDGET_TICKS)),

@@ -3,8 +3,10 @@
 //! These are the hooks below asyncio's public methods, which have checked by then that no
 //! transport uses the descriptor. Its sockets and pipes use them as well.
 
+use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -15,6 +17,7 @@ use rsloop_reactor::{Interest, Poller, Readiness, Token};
 use super::LoopBase;
 use super::entry::{Ready, Turn, Turns};
 use super::io::{Source, Taken};
+use crate::bridge_abi::shared::this_process;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};
@@ -143,6 +146,7 @@ impl LoopBase {
         handle: &Handle,
     ) -> PyResult<()> {
         self.check_closed()?;
+        self.own_poller(py)?;
         handle.track(py);
         let replaced = self
             .io
@@ -206,6 +210,7 @@ impl LoopBase {
         let py = transport.py();
         let transport = transport.clone().unbind();
         self.check_closed()?;
+        self.own_poller(py)?;
         let replaced = self
             .io
             .with(py, |io| match io {
@@ -252,6 +257,7 @@ impl LoopBase {
         fd: RawFd,
         interest: Interest,
     ) -> PyResult<Option<Taken>> {
+        self.own_poller(py)?;
         let taken = self.io.with(py, |io| io.as_mut()?.take(fd, interest));
         match taken {
             Some(Taken::Lost { error, .. }) => Err(os_error(py, error)),
@@ -264,18 +270,38 @@ impl LoopBase {
     /// That is a descriptor which was closed before it was removed, and of which a duplicate lives.
     /// What was closed like that and not removed at all is found out here, and waits for nothing.
     #[cold]
-    pub(super) fn renew_poller(&self, py: Python<'_>) {
-        // Without a descriptor for it the old one stays, and the next polls try again.
-        let Ok(poller) = Poller::new() else { return };
-        if self.shared.watch_wakeup(&poller).is_err() {
-            return;
-        }
+    pub(super) fn renew_poller(&self, py: Python<'_>) -> io::Result<()> {
+        let poller = Poller::new()?;
+        self.shared.watch_wakeup(&poller)?;
         let replaced = self.io.with(py, |io| {
             let io = io.as_mut()?;
             let _closed = io.registry.rewatch(&poller);
             Some(std::mem::replace(&mut io.poller, Arc::new(poller)))
         });
         drop(replaced);
+        Ok(())
+    }
+
+    /// Makes sure that the poller is this process's own, before it is used.
+    ///
+    /// A forked child has its parent's, and whatever it changed there, the parent would miss.
+    #[inline]
+    pub(super) fn own_poller(&self, py: Python<'_>) -> PyResult<()> {
+        if self.process.load(Ordering::Relaxed) == this_process() {
+            return Ok(());
+        }
+        self.part_from_parent(py)
+            .map_err(|error| os_error(py, error))
+    }
+
+    #[cold]
+    fn part_from_parent(&self, py: Python<'_>) -> io::Result<()> {
+        if !self.closed.get() {
+            self.shared.renew_wakeup()?;
+            self.renew_poller(py)?;
+        }
+        self.process.store(this_process(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Queues what waits for an event, the reader before the writer; `false` when nothing is

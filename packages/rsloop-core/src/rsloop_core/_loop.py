@@ -53,6 +53,7 @@ class Loop(
         "_numbers_found",
         "_numbers_read",
         "_old_agen_hooks",
+        "_pair_process",
         "_ready",
         "_replaced_handlers",
         "_replaced_wakeup_fd",

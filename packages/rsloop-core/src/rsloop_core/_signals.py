@@ -1,6 +1,7 @@
 """Signals: asyncio's own code, on a socket pair that is made with the first need."""
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -38,6 +39,8 @@ class Signals(asyncio.SelectorEventLoop):
 
     _ssock: socket.socket | None
     _csock: socket.socket | None
+    #: The process that opened the pair.
+    _pair_process: int
     #: The handlers that add_signal_handler() replaced, by signal.
     _replaced_handlers: dict[int, Any]
     #: The wakeup descriptor that the first add_signal_handler() replaced.
@@ -68,9 +71,21 @@ class Signals(asyncio.SelectorEventLoop):
             self._ssock, self._csock = socket.socketpair()
             self._ssock.setblocking(False)
             self._csock.setblocking(False)
+            self._pair_process = os.getpid()
             self._internal_fds += 1
             self._add_reader(self._ssock.fileno(), self._read_from_self)
         return self._csock
+
+    def _renew_signal_pair(self) -> None:
+        """Part from the pair of the parent in a forked child, which would read its signals."""
+        if self._ssock is None or self._csock is None or self._pair_process == os.getpid():
+            return
+        inherited = self._csock.fileno()
+        self._remove_reader(self._ssock.fileno())
+        self._close_signal_pair()
+        own = self._open_signal_pair().fileno()
+        if _current_wakeup_fd() == inherited:
+            signal.set_wakeup_fd(own, warn_on_full_buffer=False)
 
     def _close_signal_pair(self) -> None:
         if self._ssock is None or self._csock is None:
