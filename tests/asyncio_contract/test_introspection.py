@@ -21,7 +21,7 @@ def test_all_tasks_are_those_of_this_loop(run: Run) -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         other = loop.create_task(asyncio.sleep(0), name="other")
         eager: Any = getattr(asyncio, "eager_task_factory", None)
-        tasks = {asyncio.current_task(), other}
+        tasks: set[Any] = {asyncio.current_task(), other}
         if eager is not None:
             tasks.add(eager(loop, asyncio.sleep(0.001)))
         assert asyncio.all_tasks() == asyncio.all_tasks(loop) == tasks

@@ -15,6 +15,27 @@ _private_watcher: type | None = getattr(unix_events, "_PidfdChildWatcher", None)
 _UNKNOWN = 255
 
 
+class ChildTransport(unix_events._UnixSubprocessTransport):
+    """A child and its pipes, as CPython has it."""
+
+    _loop: Any
+    _pipes: dict[int, Any]
+
+    def close(self) -> None:
+        """Close the pipes, and kill the child if it still lives.
+
+        A loop that is closed can no longer close the pipes, which then close themselves when they
+        are collected. Early releases up to 3.13 try, and fail where nobody can catch it.
+        """
+        pipes: Any = self._pipes
+        if self._loop is not None and self._loop.is_closed():
+            self._pipes = {}
+        try:
+            super().close()
+        finally:
+            self._pipes = pipes
+
+
 class Children(asyncio.SelectorEventLoop):
     """The part of the loop that waits for child processes; subprocess.Popen starts them.
 
@@ -49,9 +70,7 @@ class Children(asyncio.SelectorEventLoop):
             inherited: Any = super()
             return await inherited._make_subprocess_transport(*positional, extra=extra, **kwargs)
         waiter = self.create_future()
-        transport = unix_events._UnixSubprocessTransport(
-            self, *positional, waiter=waiter, extra=extra, **kwargs
-        )
+        transport = ChildTransport(self, *positional, waiter=waiter, extra=extra, **kwargs)
         self._watch_child(transport)
         try:
             await waiter
