@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+from collections.abc import Callable
 
 import bridge_tests
 import pytest
@@ -17,6 +19,8 @@ from bridge_tests import Drops, Gate
 from .conftest import Run
 from .test_exit import LOOPS, PROLOGUE
 from .test_outcomes import MAKERS, Make
+
+Call = Callable[[Gate, Callable[[], None]], "asyncio.Future[None]"]
 
 RACES = 10_000
 BATCH = 50
@@ -76,13 +80,31 @@ def is_cancelled(outcome: object) -> bool:
     return isinstance(outcome, asyncio.CancelledError)
 
 
-def test_cancel_races_with_workers_that_attach(run: Run) -> None:
-    """As above, with futures that call Python in their polls on worker threads."""
-    calls = []
+@pytest.mark.parametrize(
+    "call", [bridge_tests.call_on_worker, bridge_tests.call_in_poll], ids=lambda call: call.__name__
+)
+def test_cancel_races_with_polls_that_attach(run: Run, call: Call) -> None:
+    """As above, with futures that call Python in their polls, on workers or on the loop."""
+    # Changed on several threads: by operations that are atomic.
+    callers: list[int] = []
+    alive: set[int] = set()
+
+    class Function:
+        """Counts its calls, and what is left of it."""
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+            alive.add(number)
+
+        def __call__(self) -> None:
+            callers.append(threading.get_ident())
+
+        def __del__(self) -> None:
+            alive.discard(self.number)
 
     async def batch(index: int) -> int:
         gate = Gate()
-        futures = [bridge_tests.call_in_poll(gate, lambda: calls.append(1)) for _ in range(BATCH)]
+        futures = [call(gate, Function(BATCH * index + number)) for number in range(BATCH)]
         opener = threading.Thread(target=gate.open)
         await asyncio.sleep(0)
         opener.start()
@@ -99,7 +121,12 @@ def test_cancel_races_with_workers_that_attach(run: Run) -> None:
         return sum([await batch(index) for index in range(RACES // BATCH)])
 
     # A cancelled future may have made its call before it was dropped.
-    assert run(main()) <= len(calls) <= RACES
+    assert run(main()) <= len(callers) <= RACES
+    assert (set(callers) == {threading.get_ident()}) is (call is bridge_tests.call_in_poll)
+    deadline = time.monotonic() + 10
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert alive == set()
 
 
 @pytest.mark.endurance

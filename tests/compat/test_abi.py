@@ -9,6 +9,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,9 @@ def test_abidiff_would_find_a_moved_entry(tmp_path: Path) -> None:
 def test_an_extension_of_each_header_runs_on_this_core(frozen: Path, tmp_path: Path) -> None:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     source = (SOURCES / "later.c").read_text()
-    library = compile_c(frozen, tmp_path / "before", f"later{suffix}", source, "-shared")
+    macos = ("-bundle", "-undefined", "dynamic_lookup")
+    shared = macos if sys.platform == "darwin" else ("-shared",)
+    library = compile_c(frozen, tmp_path / "before", f"later{suffix}", source, *shared)
     spec = importlib.util.spec_from_file_location("later", library)
     assert spec is not None
     assert spec.loader is not None

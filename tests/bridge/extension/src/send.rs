@@ -88,8 +88,18 @@ fn spawn_into_py(
     rust_async::spawn_into_py(py, gated(gate, end, drops))
 }
 
+/// Waits at the gate, attaches on the worker, calls `function`, and returns its result.
+#[pyfunction]
+fn call_on_worker(py: Python<'_>, gate: Gate, function: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::spawn_into_py(py, async move {
+        gate.pass().await;
+        Python::attach(|py| function.call0(py))
+    })
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(future_into_py, module)?)?;
     module.add_function(wrap_pyfunction!(future_into_py_with_locals, module)?)?;
-    module.add_function(wrap_pyfunction!(spawn_into_py, module)?)
+    module.add_function(wrap_pyfunction!(spawn_into_py, module)?)?;
+    module.add_function(wrap_pyfunction!(call_on_worker, module)?)
 }
