@@ -1,7 +1,6 @@
 //! Which loop and which contextvars a future belongs to.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -12,7 +11,6 @@ use pyo3::{ffi, intern};
 use crate::error;
 use crate::port::Port;
 use crate::ports::port_of;
-use crate::scope::{self, Scoped};
 
 /// The event loop and the context variables that a piece of work belongs to.
 ///
@@ -37,14 +35,6 @@ impl TaskLocals {
         })))
     }
 
-    /// Those of the running loop, or of the future that is being polled.
-    pub(crate) fn current(py: Python<'_>) -> PyResult<Self> {
-        match scope::scoped(py)? {
-            Some(locals) => Ok(locals),
-            None => Self::capture(&running_loop(py)?),
-        }
-    }
-
     /// The event loop.
     pub fn event_loop<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.objects().0.bind(py).clone()
@@ -53,12 +43,6 @@ impl TaskLocals {
     /// The `contextvars.Context` that is entered for Python code run on the work's behalf.
     pub fn context<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.objects().1.bind(py).clone()
-    }
-
-    /// Makes these the locals that [`get_current_locals`](crate::rust_async::get_current_locals)
-    /// finds while `future` is polled: for futures that an extension gives to an executor itself.
-    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
-        Scoped::new(self, future)
     }
 
     pub(crate) fn port(&self) -> &Arc<Port> {

@@ -56,6 +56,25 @@ impl Drop for Scope {
     }
 }
 
+impl TaskLocals {
+    /// Those of the running loop, or of the future that is being polled.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Self> {
+        match scoped(py)? {
+            Some(locals) => Ok(locals),
+            None => Self::capture(&context::running_loop(py)?),
+        }
+    }
+
+    /// Makes these the locals that [`get_current_locals`](crate::rust_async::get_current_locals)
+    /// finds while `future` is polled: for futures that an extension gives to an executor itself.
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped {
+            locals: self,
+            future: Box::pin(future),
+        }
+    }
+}
+
 /// The locals of the scope that holds here, if one does.
 pub(crate) fn scoped(py: Python<'_>) -> PyResult<Option<TaskLocals>> {
     match CURRENT.with_borrow(Clone::clone) {
@@ -76,15 +95,6 @@ pub(crate) fn scoped(py: Python<'_>) -> PyResult<Option<TaskLocals>> {
 pub struct Scoped<F> {
     locals: TaskLocals,
     future: Pin<Box<F>>,
-}
-
-impl<F: Future> Scoped<F> {
-    pub(crate) fn new(locals: TaskLocals, future: F) -> Self {
-        Self {
-            locals,
-            future: Box::pin(future),
-        }
-    }
 }
 
 impl<F: Future> Future for Scoped<F> {
