@@ -1,9 +1,9 @@
 //! Which types of futures are worth polling in the call that makes the awaitable.
 //!
-//! A future that is ready at once saves two changes of thread that way. One that is always
-//! pending gains nothing, and one whose first poll computes for long would stall the loop. So a
-//! type's record decides: a few bits, in a table that types share by hash. A collision costs
-//! speed, never correctness.
+//! A future that is ready at once saves two changes of thread that way, and one that is pending
+//! saves one, since the executor hears of it only when it is woken. But one whose first poll
+//! computes for longer than that is worth would stall the loop. So a type's record decides: a few
+//! bits, in a table that types share by hash. A collision costs speed, never correctness.
 
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
@@ -13,19 +13,19 @@ use std::time::Duration;
 /// A first poll that takes longer stalls the loop noticeably.
 const SLOW: Duration = Duration::from_micros(100);
 
-/// So many pending first polls in a row, and the type is not polled eagerly for a while.
-const DISTRUST: u8 = 8;
+/// One that is pending in the end saves less, and may take less.
+const SLOW_PENDING: Duration = Duration::from_micros(20);
 
-/// A slow poll counts as so many pending ones: two in a row are enough, while a single one may
-/// only mean that the thread was preempted.
-const SLOW_COUNTS: u8 = DISTRUST / 2;
+/// So many slow first polls in a row, and the type is not polled eagerly for a while. A single
+/// one may only mean that the thread was preempted.
+const DISTRUST: u8 = 2;
 
 const SLOTS: usize = 256;
 
 static RECORDS: [AtomicU8; SLOTS] = [const { AtomicU8::new(0) }; SLOTS];
 
-/// The record of one type of future: 0 while it is ready at once, counting pending first polls
-/// below [`DISTRUST`], and skipped calls above, until it overflows into another chance.
+/// The record of one type of future: counts slow first polls in a row below [`DISTRUST`], and
+/// skipped calls above, until it overflows into another chance.
 #[derive(Clone, Copy)]
 pub(crate) struct Record(&'static AtomicU8);
 
@@ -51,10 +51,10 @@ impl Record {
     /// Notes how a first poll went.
     pub(crate) fn note(self, ready: bool, took: Duration) {
         let record = self.0.load(Ordering::Relaxed);
-        let record = match (ready, took > SLOW) {
-            (_, true) => record.saturating_add(SLOW_COUNTS).min(DISTRUST),
-            (true, false) => 0,
-            (false, false) => record.saturating_add(1),
+        let slow = took > if ready { SLOW } else { SLOW_PENDING };
+        let record = match slow {
+            true => record.saturating_add(1).min(DISTRUST),
+            false => 0,
         };
         self.0.store(record, Ordering::Relaxed);
     }
@@ -83,17 +83,21 @@ impl Hasher for LastWord {
 mod tests {
     use std::time::Duration;
 
-    use super::{DISTRUST, Record, SLOW};
+    use super::{DISTRUST, Record, SLOW, SLOW_PENDING};
 
     const FAST: Duration = Duration::from_nanos(1);
 
     #[test]
-    fn a_type_that_stays_pending_loses_its_eager_poll_and_gets_another_chance() {
+    fn a_type_that_is_slow_loses_its_eager_poll_and_gets_another_chance() {
         struct Pending;
         let record = Record::of::<Pending>();
-        for _ in 0..DISTRUST {
+        for _ in 0..100 {
             assert!(record.allows());
             record.note(false, FAST);
+        }
+        for _ in 0..DISTRUST {
+            assert!(record.allows());
+            record.note(false, SLOW_PENDING * 2);
         }
         let skipped = (0..1000).take_while(|_| !record.allows()).count();
         assert!((200..300).contains(&skipped), "{skipped}");

@@ -26,8 +26,8 @@
 //! ```
 //!
 //! # How a result travels
-//! A future that is ready in the call becomes an awaitable with its result. Any other goes to the
-//! executor's threads, which poll it without the GIL; its result crosses to the loop in a
+//! A future that is ready in the call becomes an awaitable with its result. Any other goes, when it
+//! is woken, to the executor's threads, which poll it without the GIL; its result crosses to the loop in a
 //! lock-free inbox, unconverted, and the loop is rung only if nobody has rung since it last
 //! looked. On the loop's thread it is converted, in the captured context, and whoever awaits it
 //! is scheduled. The bridge takes the GIL on no worker, and gives back every reference of its own
@@ -48,7 +48,7 @@
 //! | `capsule` | loops of rsloop, through the C table |
 //! | `foreign`, `wakeup` | all other loops, through a watched descriptor |
 //! | `cancel` | how a poll and a cancel on two threads share a future |
-//! | `eager` | which futures are polled in the call |
+//! | `eager`, `handover` | which futures are polled in the call, and what wakes them after that |
 //! | `executor/` | where `Send` futures run |
 //! | `exit`, `fork` | the end of the interpreter, and its doubling |
 //! | `interpreter` | which interpreter it is |
@@ -68,6 +68,7 @@ pub mod executor;
 mod exit;
 mod foreign;
 mod fork;
+mod handover;
 mod inbox;
 mod interpreter;
 mod local;

@@ -1,10 +1,10 @@
-//! `Send` futures: polled once in the call, then by the executor's threads.
+//! `Send` futures: polled once in the call and, once woken, by the executor's threads.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use pyo3::prelude::*;
@@ -15,9 +15,10 @@ use crate::context::{TaskLocals, running_loop};
 use crate::eager::Record;
 use crate::executor::{self, Drive, Threads};
 use crate::exit::PollGuard;
+use crate::handover::Handover;
 use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
-use crate::{error, scope};
+use crate::{error, exit, scope};
 
 /// Where the first poll happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,8 +51,10 @@ where
         None => running_loop(py)?,
     };
     let mut future = Box::pin(future);
-    if first_poll == FirstPoll::InCall {
-        if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future)? {
+    let mut first_waker = None;
+    if first_poll == FirstPoll::InCall && Record::of::<F>().allows() {
+        let waker = Arc::new(FirstWaker(Handover::new()));
+        if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
             // Dropped before the conversion, which may run any code of Python's.
             let output = py.detach(|| error::drop_caught(future).and(output));
             let settled = match locals {
@@ -61,6 +64,9 @@ where
             };
             return Ok(Bound::new(py, RustFuture::settled(event_loop, settled))?.into_any());
         }
+        // Before anything waits for a wake-up that threads lost in a fork would have to bring.
+        executor::available()?;
+        first_waker = Some(waker);
     }
     let locals = match locals {
         Some(locals) => locals,
@@ -77,24 +83,27 @@ where
         FirstPoll::InCall | FirstPoll::OnExecutor => Threads::Polling,
         FirstPoll::WhereItMayBlock => Threads::Blocking,
     };
-    executor::spawn(task, threads)?;
+    let task = match first_waker {
+        Some(waker) => waker.0.leave(task),
+        None => Some(task),
+    };
+    if let Some(task) = task {
+        executor::spawn(task, threads)?;
+    }
     Ok(awaitable.into_any())
 }
 
-/// The first poll, detached. None if the future is pending, or should not be polled here.
+/// The first poll, detached. None if the future is pending.
 fn poll_in_call<F, T>(
     py: Python<'_>,
     locals: Option<&TaskLocals>,
     future: &mut Pin<Box<F>>,
+    waker: &Arc<FirstWaker<F, T>>,
 ) -> PyResult<Option<PyResult<T>>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
-    T: Send,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
-    let record = Record::of::<F>();
-    if !record.allows() {
-        return Ok(None);
-    }
     let Some(_guard) = PollGuard::enter() else {
         return Err(error::shutting_down());
     };
@@ -102,15 +111,43 @@ where
         let began = Instant::now();
         let scope = locals.map(|locals| Scope::enter(Owner::Given(locals.clone())));
         let entered = executor::enter();
-        // Nobody needs waking: a pending future is polled again at once, by the executor.
-        let output = poll_caught(future.as_mut(), &mut Context::from_waker(Waker::noop()));
+        let waker = Waker::from(Arc::clone(waker));
+        let output = poll_caught(future.as_mut(), &mut Context::from_waker(&waker));
         drop((entered, scope));
-        record.note(output.is_ready(), began.elapsed());
+        Record::of::<F>().note(output.is_ready(), began.elapsed());
         match output {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
         }
     }))
+}
+
+/// The waker of the first poll: gives the task to the executor.
+struct FirstWaker<F, T>(Handover<Arc<SendTask<F, T>>>);
+
+impl<F, T> Wake for FirstWaker<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(task) = self.0.wake() else {
+            return;
+        };
+        if exit::is_exiting() {
+            // Never polled again, never dropped.
+            std::mem::forget(task);
+            return;
+        }
+        let port = Arc::clone(task.link.port());
+        if let Err(error) = executor::spawn(task, Threads::Polling) {
+            port.post(Arc::new(Unheard(error)));
+        }
+    }
 }
 
 /// Polls, and makes a panic a result.
@@ -122,10 +159,11 @@ where
         .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
 }
 
-/// A panic of a cancelled future's drop, on its way to where it can be reported.
-struct DropPanic(PyErr);
+/// An error that no awaitable can raise, on its way to where it can be reported: a panic of a
+/// cancelled future's drop, or an executor's refusal.
+struct Unheard(PyErr);
 
-impl Deliver for DropPanic {
+impl Deliver for Unheard {
     fn deliver(self: Arc<Self>, py: Python<'_>) {
         self.0.clone_ref(py).write_unraisable(py, None);
     }
@@ -179,7 +217,7 @@ where
             }
             Visit::Evicted(stage) => {
                 if let Err(panic) = error::drop_caught(stage) {
-                    self.link.port().post(Arc::new(DropPanic(panic)));
+                    self.link.port().post(Arc::new(Unheard(panic)));
                 }
                 Poll::Ready(())
             }

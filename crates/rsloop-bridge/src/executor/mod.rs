@@ -167,17 +167,22 @@ pub(crate) enum Threads {
     Blocking,
 }
 
-/// Gives a task to the executor, unless its threads were lost in a fork.
-pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
+/// The executor, unless there is none, or its threads were lost in a fork.
+pub(crate) fn available() -> PyResult<&'static dyn Executor> {
     /// One more than the generation that started the executor's threads; 0 before that.
     static STARTED_IN: AtomicU32 = AtomicU32::new(0);
 
     let executor = chosen().ok_or_else(error::no_executor)?;
     let mine = fork::generation() + 1;
     match STARTED_IN.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed) {
-        Err(started_in) if started_in != mine => return Err(error::forked()),
-        _ => {}
+        Err(started_in) if started_in != mine => Err(error::forked()),
+        _ => Ok(executor),
     }
+}
+
+/// Gives a task to the executor.
+pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
+    let executor = available()?;
     // An executor that cannot start its threads panics.
     error::caught(|| match threads {
         Threads::Polling => executor.spawn(Work(task)),

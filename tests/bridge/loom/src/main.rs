@@ -8,6 +8,8 @@ mod cancel;
 #[path = "../../../../crates/rsloop-bridge/src/stream/channel.rs"]
 #[expect(dead_code, reason = "the collector's part is not modelled")]
 mod channel;
+#[path = "../../../../crates/rsloop-bridge/src/handover.rs"]
+mod handover;
 #[path = "../../../../crates/rsloop-bridge/src/inbox.rs"]
 mod inbox;
 #[path = "../../../../crates/rsloop-bridge/src/stream/slot.rs"]
@@ -22,11 +24,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use cancel::{Cancellable, Visit};
 use channel::Channel;
+use handover::Handover;
 use inbox::Inbox;
 use slot::{Slot, Taken};
 
 fn main() {
-    let models: [(&str, fn()); 7] = [
+    let models: [(&str, fn()); 8] = [
         ("every push is drained", every_push_is_drained),
         (
             "what a drain posts is drained",
@@ -39,6 +42,10 @@ fn main() {
         (
             "a result and a cancel meet once",
             a_result_and_a_cancel_meet_once,
+        ),
+        (
+            "a woken task is handed over once",
+            a_woken_task_is_handed_over_once,
         ),
         (
             "a channel brings every item, in order",
@@ -211,6 +218,21 @@ fn a_result_and_a_cancel_meet_once() {
     drop(delivered);
     canceller.join().unwrap();
     assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
+
+fn a_woken_task_is_handed_over_once() {
+    let handover = Arc::new(Handover::new());
+    let wakers: Vec<_> = (0..2)
+        .map(|_| {
+            let handover = Arc::clone(&handover);
+            thread::spawn(move || handover.wake())
+        })
+        .collect();
+    let left = handover.leave("the task");
+    let woken = wakers.into_iter().filter_map(|waker| waker.join().unwrap());
+    // Whoever comes last has it; and a task that was woken never waits.
+    assert_eq!(woken.chain(left).count(), 1);
+    assert_eq!(handover.wake(), None);
 }
 
 fn a_channel_brings_every_item_in_order() {
