@@ -56,14 +56,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "loop_kind" not in metafunc.fixturenames:
         return
-    metafunc.parametrize("loop_kind", ["stdlib", "rsloop"], indirect=True)
+    kinds = ["stdlib", "rsloop"]
+    # rsloop has two ways to move the data of TLS: see docs/architecture.md.
+    if getattr(metafunc.module, "over_both_data_paths", False):
+        kinds.append("rsloop-memory-bio")
+    metafunc.parametrize("loop_kind", kinds, indirect=True)
 
 
 @pytest.fixture
-def loop_kind(request: pytest.FixtureRequest) -> str:
+def loop_kind(request: pytest.FixtureRequest) -> Iterator[str]:
     """Name the loop under test."""
     kind: str = request.param
-    return kind
+    if kind != "rsloop-memory-bio":
+        yield kind
+        return
+    from rsloop_core import _core
+
+    before = _core.use_direct_tls(False)
+    yield "rsloop"
+    _core.use_direct_tls(before)
 
 
 @pytest.fixture(scope="session")

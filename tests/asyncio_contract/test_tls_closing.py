@@ -15,6 +15,11 @@ over_both_data_paths = True
 BULK = bytes(range(256)) * (8 << 12)  # 8 MiB
 
 
+def said(reason: str) -> str:
+    """Return what the running OpenSSL says when records cannot be read for this reason."""
+    return reason if ssl.OPENSSL_VERSION_INFO < (3, 2) else "RECORD_LAYER_FAILURE"
+
+
 def test_proper_end(run: Run, loop_kind: str, authority: Authority) -> None:
     async def main() -> None:
         async with client_and_peer(authority) as (client, peer):
@@ -199,8 +204,8 @@ def test_tampered_record(run: Run, authority: Authority, version: ssl.TLSVersion
             error = await client.lost
             assert type(error) is ssl.SSLError
             assert error.library == "SSL"
-            assert error.reason == "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
-            assert "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]" in str(error)
+            assert error.reason == said("DECRYPTION_FAILED_OR_BAD_RECORD_MAC")
+            assert f"[SSL: {error.reason}]" in str(error)
             assert "eof_received" not in client.calls
 
     run(main())
@@ -227,7 +232,7 @@ def test_plain_text_in_the_middle(run: Run, authority: Authority) -> None:
             await peer.loop.sock_sendall(peer.sock, b"HTTP/1.1 400 Bad Request\r\n\r\n")
             error = await client.lost
             assert type(error) is ssl.SSLError
-            assert error.reason == "WRONG_VERSION_NUMBER"
+            assert error.reason == said("WRONG_VERSION_NUMBER")
 
     run(main())
 

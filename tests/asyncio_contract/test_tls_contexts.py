@@ -112,30 +112,6 @@ def test_message_callback(run: Run, authority: Authority) -> None:
     run(main())
 
 
-def test_message_callback_that_raises_ends_the_connection(
-    run: Run, authority: Authority, asyncio_log: Log
-) -> None:
-    class OopsError(Exception):
-        pass
-
-    async def main() -> None:
-        context: Any = authority.client()
-        armed = False
-
-        def callback(*_: object) -> None:
-            if armed:
-                raise OopsError
-
-        context._msg_callback = callback
-        async with tls_pair(authority.server(), context) as (client, served):
-            armed = True
-            served.transport.write(b"x")
-            assert isinstance(await client.lost, OopsError)
-            armed = False
-
-    run(main())
-
-
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_session_resumption(run: Run, authority: Authority, version: ssl.TLSVersion) -> None:
     class Resuming(ssl.SSLContext):
@@ -358,20 +334,20 @@ def test_renegotiation_is_refused(run: Run, authority: Authority, asyncio_log: L
     run(main())
 
 
-def test_contexts_that_cannot_wrap(run: Run, authority: Authority) -> None:
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"ssl": "no context"}, AttributeError),
+        ({"ssl": True, "ssl_handshake_timeout": 0}, ValueError),
+        ({"ssl": True, "ssl_shutdown_timeout": -1}, ValueError),
+    ],
+)
+def test_what_cannot_be(run: Run, options: dict[str, Any], error: type[Exception]) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         left, right = socket.socketpair()
-        with left, right:
-            not_a_context: Any = "context"
-            with pytest.raises(AttributeError):
-                await loop.create_connection(
-                    Recorder, sock=left, ssl=not_a_context, server_hostname=HOST
-                )
-            with pytest.raises(ValueError, match="ssl_handshake_timeout"):
-                await loop.create_connection(
-                    Recorder, sock=left, ssl=True, server_hostname=HOST, ssl_handshake_timeout=0
-                )
+        with left, right, pytest.raises(error):
+            await loop.create_connection(Recorder, sock=left, server_hostname=HOST, **options)
         await settle()
 
     run(main())

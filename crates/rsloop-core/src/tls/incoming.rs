@@ -2,10 +2,10 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::types::PyBytes;
 use rsloop_reactor::socket;
 
 use super::session::{End, Session};
@@ -20,6 +20,16 @@ impl Tls {
         loop_: &LoopBase,
         fd: RawFd,
     ) -> PyResult<std::io::Result<usize>> {
+        let session = self.session(py);
+        if let Some(direct) = session.as_deref().and_then(Session::direct) {
+            return loop_.with_read_buffer(py, |space| {
+                let count = match socket::receive(fd, space) {
+                    Ok(count) => count,
+                    Err(error) => return Ok(Err(error)),
+                };
+                direct.feed(&space[..count]).map(|()| Ok(count))
+            });
+        }
         let received = loop_.with_read_buffer(py, |space| {
             let count = socket::receive(fd, space)?;
             Ok(PyBytes::new(py, &space[..count]))
@@ -28,7 +38,7 @@ impl Tls {
             Ok(records) => {
                 let count = records.as_bytes().len();
                 if count > 0
-                    && let Some(session) = self.session(py)
+                    && let Some(session) = session
                 {
                     session.feed(&records)?;
                 }
@@ -113,16 +123,7 @@ impl Tls {
         }
         let hint = session.incoming_bytes(py)?;
         let buffer = target.call_method1(intern!(py, "get_buffer"), (hint,))?;
-        let (count, end) = {
-            // Gone before buffer_updated(), which may resize the buffer.
-            let view = PyMemoryView::from(&buffer)?;
-            let bytes = view.call_method1(intern!(py, "cast"), (intern!(py, "B"),))?;
-            if bytes.len()? == 0 {
-                let message = "get_buffer() returned an empty buffer";
-                return Err(PyRuntimeError::new_err(message));
-            }
-            session.read_to_view(&bytes)?
-        };
+        let (count, end) = session.read_to(&buffer)?;
         if count > 0 {
             if end.is_none()
                 && let Some(protocol) = self.protocol(py)

@@ -10,10 +10,14 @@
 //! | `session` | the `SSLObject` with its two `MemoryBIO`s: data in and out |
 //! | `incoming` | from received records to `data_received` |
 //! | `outgoing` | from `write` to records, and flow control |
+//! | `direct` | OpenSSL's own functions on that session, where it can be reached |
+//! | `libssl` | where those functions are |
 //! | `backlog` | what was written before the session could take it |
 
 mod backlog;
+mod direct;
 mod incoming;
+mod libssl;
 mod outgoing;
 mod session;
 mod state;
@@ -27,6 +31,7 @@ use pyo3::types::PyType;
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Tls>()?;
     module.add_function(wrap_pyfunction!(state::open_tls, module)?)?;
+    module.add_function(wrap_pyfunction!(direct::use_direct_tls, module)?)?;
     module.add_function(wrap_pyfunction!(attach_tls_methods, module)?)
 }
 

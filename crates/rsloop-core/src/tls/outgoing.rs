@@ -215,7 +215,13 @@ impl Tls {
             }
             Some(state.lower.as_ref()?.clone_ref(py))
         });
-        if let Some(lower) = lower {
+        if let Some(direct) = session.direct()
+            && let Some(Lower::Stream(stream)) = &lower
+        {
+            if direct.outgoing_bytes() > 0 {
+                Stream::write_from(stream.bind(py), |space| direct.take(space))?;
+            }
+        } else if let Some(lower) = lower {
             let records = session.take(py)?;
             if !records.as_bytes().is_empty() {
                 match lower {

@@ -1,11 +1,16 @@
 //! The TLS session: an `SSLObject` between two `MemoryBIO`s.
 
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PySlice, PyType};
+use pyo3::types::{PyBytes, PyMemoryView, PySlice, PyType};
 
+use super::direct::{Direct, Stop};
+use crate::py::buffer;
 use crate::py::piece::Piece;
 
 /// Asked for at once from the session; a record brings at most 16 KiB.
@@ -25,6 +30,10 @@ pub(super) struct Session {
     take: Py<PyAny>,
     /// Whether `read` is CPython's own, so that `pending` tells the truth about it.
     plain: bool,
+    /// The `_ssl._SSLSocket`, where that is what the methods are of.
+    inner: Option<Py<PyAny>>,
+    /// The short way to the same session, once the handshake is over.
+    direct: OnceLock<Direct>,
 }
 
 /// What a session said after it gave what it had.
@@ -59,7 +68,26 @@ impl Session {
             incoming: incoming.clone().unbind(),
             outgoing: outgoing.clone().unbind(),
             plain,
+            inner: plain.then(|| methods.unbind()),
+            direct: OnceLock::new(),
         })
+    }
+
+    /// Takes the direct path from now on, if there is one.
+    pub(super) fn go_direct(&self, py: Python<'_>) -> PyResult<()> {
+        if let (Some(inner), None) = (&self.inner, self.direct.get()) {
+            let bios = (self.incoming.bind(py), self.outgoing.bind(py));
+            if let Some(direct) = Direct::to(inner.bind(py), bios.0, bios.1)? {
+                let _ = self.direct.set(direct); // one thread at a time: it was not set
+            }
+        }
+        Ok(())
+    }
+
+    /// The direct path, if this session takes it.
+    #[inline]
+    pub(super) fn direct(&self) -> Option<&Direct> {
+        self.direct.get()
     }
 
     /// Whether the data can be read here, and not only through Python.
@@ -75,11 +103,17 @@ impl Session {
 
     /// The number of bytes of records that have not been looked at.
     pub(super) fn incoming_bytes(&self, py: Python<'_>) -> PyResult<usize> {
+        if let Some(direct) = self.direct() {
+            return Ok(direct.incoming_bytes());
+        }
         count(&self.incoming, py)
     }
 
     /// The number of bytes of records that wait to be sent.
     pub(super) fn outgoing_bytes(&self, py: Python<'_>) -> PyResult<usize> {
+        if let Some(direct) = self.direct() {
+            return Ok(direct.outgoing_bytes());
+        }
         count(&self.outgoing, py)
     }
 
@@ -89,7 +123,10 @@ impl Session {
         py: Python<'py>,
     ) -> PyResult<(Option<Bound<'py, PyBytes>>, End)> {
         let mut pieces = Vec::new();
-        let end = self.read_into(py, &mut pieces)?;
+        let end = match self.direct() {
+            Some(direct) => self.read_directly(py, direct, &mut pieces)?,
+            None => self.read_into(py, &mut pieces)?,
+        };
         let data = match pieces.len() {
             0 | 1 => pieces.pop(),
             _ => {
@@ -98,6 +135,42 @@ impl Session {
             }
         };
         Ok((data, end))
+    }
+
+    fn read_directly<'py>(
+        &self,
+        py: Python<'py>,
+        direct: &Direct,
+        pieces: &mut Vec<Bound<'py, PyBytes>>,
+    ) -> PyResult<End> {
+        loop {
+            let (data, stop) = direct.read(py)?;
+            pieces.extend(data);
+            if let Some(stop) = stop {
+                return self.end(py, stop);
+            }
+        }
+    }
+
+    /// Says in Python's terms why OpenSSL gives no more.
+    #[inline]
+    fn end(&self, py: Python<'_>, stop: Stop) -> PyResult<End> {
+        match stop {
+            Stop::Again => Ok(End::Again),
+            Stop::Closed => Ok(End::Closed),
+            Stop::Failed => self.failure(py),
+        }
+    }
+
+    #[cold]
+    fn failure(&self, py: Python<'_>) -> PyResult<End> {
+        match self.read.call1(py, (1,)) {
+            Err(error) if is_again(py, &error)? => Ok(End::Again),
+            Err(error) => Ok(End::Failed(error)),
+            Ok(_) => Ok(End::Failed(PyRuntimeError::new_err(
+                "OpenSSL reported an error and went on without it",
+            ))),
+        }
     }
 
     fn read_into<'py>(
@@ -125,11 +198,34 @@ impl Session {
         }
     }
 
-    /// Fills `view`, a memoryview of bytes, with data that has arrived; returns how many bytes, and
-    /// what the session says then, unless there is no room for more.
-    pub(super) fn read_to_view(&self, view: &Bound<'_, PyAny>) -> PyResult<(usize, Option<End>)> {
+    /// Fills `buffer` with data that has arrived; returns how many bytes, and what the session says
+    /// then, unless there is no room for more.
+    pub(super) fn read_to(&self, target: &Bound<'_, PyAny>) -> PyResult<(usize, Option<End>)> {
+        let py = target.py();
+        let Some(direct) = self.direct() else {
+            // Both are gone when this returns: the protocol may resize its buffer then.
+            let view = PyMemoryView::from(target)?;
+            let bytes = view.call_method1(intern!(py, "cast"), (intern!(py, "B"),))?;
+            return self.read_to_view(&bytes);
+        };
+        let mut empty = false;
+        let (count, stop) = buffer::fill(target, |space| {
+            empty = space.is_empty();
+            direct.read_to(space)
+        })?;
+        if empty {
+            return Err(no_room());
+        }
+        let end = stop.map(|stop| self.end(py, stop)).transpose()?;
+        Ok((count, end))
+    }
+
+    fn read_to_view(&self, view: &Bound<'_, PyAny>) -> PyResult<(usize, Option<End>)> {
         let py = view.py();
         let room = view.len()?;
+        if room == 0 {
+            return Err(no_room());
+        }
         let mut filled = 0;
         while filled < room {
             if self.plain && self.is_drained(py)? {
@@ -154,6 +250,9 @@ impl Session {
     }
 
     fn decrypted_bytes(&self, py: Python<'_>) -> PyResult<usize> {
+        if let Some(direct) = self.direct() {
+            return Ok(direct.decrypted_bytes());
+        }
         self.pending.call0(py)?.extract(py)
     }
 
@@ -161,6 +260,17 @@ impl Session {
     /// it needs records first. Of a session that is not CPython's own it may be a part.
     pub(super) fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = data.py();
+        if let Some(direct) = self.direct() {
+            let written = match data.cast_exact::<PyBytes>() {
+                Ok(bytes) => direct.write(bytes.as_bytes()),
+                Err(_) => buffer::with_bytes(data, |bytes| Ok(direct.write(bytes)))?,
+            };
+            match written {
+                Ok(taken) => return Ok(taken),
+                Err(Stop::Again) => return Ok(0),
+                Err(_) => {} // the method below raises what OpenSSL has noted
+            }
+        }
         match self.write.call1(py, (data,)) {
             Ok(taken) => taken.extract(py),
             Err(error) if is_again(py, &error)? => Ok(0),
@@ -194,8 +304,13 @@ impl Session {
         ] {
             visit.call(object)?;
         }
-        Ok(())
+        visit.call(&self.inner)
     }
+}
+
+#[cold]
+fn no_room() -> PyErr {
+    PyRuntimeError::new_err("get_buffer() returned an empty buffer")
 }
 
 /// Whether the class of `sslobj` reads and writes as `ssl.SSLObject` does.

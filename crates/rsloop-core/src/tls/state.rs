@@ -269,7 +269,19 @@ impl Tls {
             state.phase_object.replace(phase)
         });
         drop(replaced);
+        if known == Phase::Wrapped
+            && let Some(session) = self.session(py)
+        {
+            session.go_direct(py)?;
+        }
         Ok(())
+    }
+
+    /// Whether data takes the direct path.
+    #[getter]
+    fn direct(&self, py: Python<'_>) -> bool {
+        self.session(py)
+            .is_some_and(|session| session.direct().is_some())
     }
 
     #[getter]

@@ -146,6 +146,57 @@ impl Stream {
         Self::of_transport(transport)?.write_bytes(transport, data.as_bytes(), keep)
     }
 
+    /// Sends what `take` fills in, until it does not fill the space it gets: as `write` of all that,
+    /// without an object for it.
+    ///
+    /// `take` runs no Python code.
+    pub(crate) fn write_from(
+        transport: &Bound<'_, PyAny>,
+        take: impl Fn(&mut [u8]) -> usize,
+    ) -> PyResult<()> {
+        let py = transport.py();
+        let stream = Self::of_transport(transport)?;
+        loop {
+            let (loop_, fd, idle) = stream.state.with(py, |state| {
+                let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+                (loop_, state.fd(), state.pending.len() == 0)
+            });
+            let Some(loop_) = loop_ else { return Ok(()) };
+            if !stream.admit(transport, "write", false)? {
+                return Ok(());
+            }
+            let sent = loop_.get().with_read_buffer(py, |space| {
+                let count = take(space);
+                let data = &space[..count];
+                let mut sent = 0;
+                if idle && count > 0 {
+                    match socket::send(fd, data) {
+                        Ok(count) => sent = count,
+                        Err(error) if is_transient(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok((Box::<[u8]>::from(&data[sent..]), count < space.len()))
+            });
+            let (left, last) = match sent {
+                Ok(sent) => sent,
+                Err(error) => return stream.write_failed(transport, error),
+            };
+            if !left.is_empty() {
+                stream
+                    .state
+                    .with(py, |state| state.pending.push(py, Piece::Copied(left), 0));
+                if idle {
+                    stream.await_writable(transport)?;
+                }
+                stream.pause_protocol_if_full(transport)?;
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
     /// Whether a write may go on; `false` when there is nothing (more) to do for it.
     #[inline]
     fn admit(&self, slf: &Bound<'_, PyAny>, method: &str, empty: bool) -> PyResult<bool> {

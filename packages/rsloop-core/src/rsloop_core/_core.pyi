@@ -25,6 +25,7 @@ __all__ = [
     "open_datagram",
     "open_stream",
     "open_tls",
+    "use_direct_tls",
 ]
 
 __version__: str
@@ -76,6 +77,8 @@ class Tls:
     conn_lost: int
     ssl_reading_paused: bool
     ssl_writing_paused: bool
+    @property
+    def direct(self) -> bool: ...
     @property
     def phase(self) -> Any: ...
     def __new__(cls) -> Self: ...
@@ -131,3 +134,4 @@ def open_stream(
     server: asyncio.AbstractServer | None = None,
     context: contextvars.Context | None = None,
 ) -> None: ...
+def use_direct_tls(wanted: bool) -> bool: ...
