@@ -187,6 +187,44 @@ def test_a_subclass_accepts_by_its_own_method(run: Run) -> None:
     run(main())
 
 
+class Unlucky(socket.socket):
+    """A listening socket that first wants descriptors, and whose next connection has failed."""
+
+    accepted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.accepted += 1
+        if self.accepted == 1:
+            raise OSError(24, "Too many open files")
+        if self.accepted == 2:
+            raise OSError(113, "No route to host")
+        return super().accept()
+
+
+def test_a_failed_connection_does_not_end_the_listening(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports = Reports()
+        loop.set_exception_handler(reports)
+        counter = Counter()
+        listener = Unlucky()
+        listener.bind(("127.0.0.1", 0))
+        # The stdlib loop goes on after the want of descriptors as often as the backlog says.
+        server = await loop.create_server(counter, sock=listener, backlog=1)
+        with connecting(listener.getsockname()):
+            await counter.until(lambda: bool(counter.transports))
+        errors = [context["exception"].errno for context in reports.contexts]
+        assert errors == [24, 113]
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
 @contextlib.contextmanager
 def few_descriptors(left: int) -> Iterator[None]:
     """Leave the process so many free descriptors."""

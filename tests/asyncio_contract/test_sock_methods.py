@@ -98,6 +98,37 @@ def test_accept_and_connect(run: Run) -> None:
     run(main())
 
 
+class Unready:
+    """What looks like a socket that is not ready, and has no descriptor to wait for."""
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+    def fileno(self) -> Any:
+        return self.number
+
+    def gettimeout(self) -> float:
+        return 0
+
+    def recv(self, _: object) -> Any:
+        raise BlockingIOError
+
+    send = recv
+
+
+@pytest.mark.parametrize("number", [-1, "one", None])
+def test_what_has_no_descriptor_is_refused(run: Run, number: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sock: Any = Unready(number)
+        calls: list[Any] = [loop.sock_recv(sock, 1), loop.sock_sendall(sock, b"x")]
+        for call in calls:
+            with pytest.raises(ValueError, match="Invalid file"):
+                await call
+
+    run(main())
+
+
 def test_refused_connect(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

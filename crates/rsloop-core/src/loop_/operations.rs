@@ -13,6 +13,7 @@ use rsloop_reactor::{Interest, socket};
 
 use super::io::Source;
 use super::state::READ_BUFFER_BYTES;
+use super::watch::descriptor;
 use super::{LoopBase, is_fatal_to_loop};
 use crate::error::os_error;
 use crate::py::buffer;
@@ -173,8 +174,9 @@ impl LoopBase {
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let sock = args.leading(0);
-        let fd: RawFd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
-        slf.call_method1(intern!(py, "_ensure_fd_no_transport"), (fd,))?;
+        let number = sock.call_method0(intern!(py, "fileno"))?;
+        slf.call_method1(intern!(py, "_ensure_fd_no_transport"), (&number,))?;
+        let fd = descriptor(&number)?;
         let future = slf.call_method0(intern!(py, "create_future"))?;
         let operation = Operation {
             loop_: slf.clone().cast_into::<Self>()?.unbind(),

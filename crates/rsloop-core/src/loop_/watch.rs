@@ -97,7 +97,7 @@ fn watched_events(
 }
 
 /// The descriptor of `fileobj`: an integer, or an object with `fileno()`, as in `selectors`.
-fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+pub(super) fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let invalid = || PyValueError::new_err(format!("Invalid file object: {fileobj:?}"));
     let fd: RawFd = match fileobj.extract() {
         Ok(fd) => fd,

@@ -47,11 +47,15 @@ class Listeners(asyncio.SelectorEventLoop):
         """Go on listening when descriptors are free again, and say nothing before."""
         if sock.fileno() == -1:  # the server was closed meanwhile
             return
-        if self._accept_waiting(*arguments) is None:
-            if sock.fileno() != -1:
+        exhausted = None
+        try:
+            exhausted = self._accept_waiting(*arguments)
+        finally:
+            # Also after an error of one connection, which the loop reports.
+            if exhausted is not None:
+                self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, sock, arguments)
+            elif sock.fileno() != -1:
                 self._start_serving(*arguments)
-        else:
-            self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, sock, arguments)
 
     def _accept_waiting(
         self,
