@@ -1,7 +1,10 @@
 """connect_read_pipe and connect_write_pipe."""
 
 import asyncio
+import errno
 import os
+import socket
+import tty
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +136,164 @@ def test_pseudo_terminals(run: Run) -> None:
         reading.close()
         await reader.lost
         os.close(slave)
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+def test_a_slow_reader_holds_the_writer_back(run: Run, kind: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        if kind == "pipe":
+            read_end, write_end = os.pipe()
+        elif kind == "socket":
+            left, right = socket.socketpair()
+            read_end, write_end = left.detach(), right.detach()
+        else:
+            read_end, write_end = os.openpty()
+            tty.setraw(write_end)
+        writing, writer = await loop.connect_write_pipe(WritePipe, os.fdopen(write_end, "wb", 0))
+        writing.set_write_buffer_limits(high=1000, low=100)
+        total = 0
+        while not writer.calls:
+            writing.write(bytes(500))
+            total += 500
+        assert writer.calls == ["pause_writing"]
+        assert writing.get_write_buffer_size() > 1000
+        reading, reader = await loop.connect_read_pipe(ReadPipe, os.fdopen(read_end, "rb", 0))
+        await reader.received(total)
+        await writer.until(lambda: len(writer.calls) == 2)
+        assert writer.calls == ["pause_writing", "resume_writing"]
+        assert writing.get_write_buffer_size() == 0
+        reading.close()
+        await reader.lost
+        writing.abort()
+        await writer.lost
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_what_waits_is_written_before_the_end(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        read_end, write_end = os.pipe()
+        writing, writer = await loop.connect_write_pipe(WritePipe, os.fdopen(write_end, "wb", 0))
+        writing.write(bytes(300_000))
+        assert writing.can_write_eof()
+        writing.write_eof()
+        assert writing.is_closing()
+        assert not writer.lost.done()
+        _, reader = await loop.connect_read_pipe(ReadPipe, os.fdopen(read_end, "rb", 0))
+        assert await reader.lost is None
+        assert len(reader.data) == 300_000
+        assert await writer.lost is None
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_aborted_writer_drops_what_waits(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        read_end, write_end = os.pipe()
+        writing, writer = await loop.connect_write_pipe(WritePipe, os.fdopen(write_end, "wb", 0))
+        writing.write(bytes(300_000))
+        writing.abort()
+        assert await writer.lost is None
+        with open(read_end, "rb", 0) as rest:  # noqa: ASYNC230 - it is in the pipe already
+            assert len(rest.read()) < 300_000
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_character_devices(run: Run, asyncio_log: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        null, writer = await loop.connect_write_pipe(
+            WritePipe, os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", 0)
+        )
+        null.write(bytes(1_000_000))
+        assert null.get_write_buffer_size() == 0
+        null.close()
+        assert await writer.lost is None
+        full, writer = await loop.connect_write_pipe(
+            WritePipe, os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb", 0)
+        )
+        full.write(b"x")
+        error = await writer.lost
+        assert isinstance(error, OSError)
+        assert error.errno == errno.ENOSPC
+        assert reports == []
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_terminal_that_hangs_up(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        master, slave = os.openpty()
+        _, reader = await loop.connect_read_pipe(ReadPipe, os.fdopen(master, "rb", 0))
+        os.write(slave, b"last")
+        os.close(slave)
+        error = await reader.lost
+        assert reader.data == b"last"
+        assert isinstance(error, OSError)
+        assert error.errno == errno.EIO
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_directories_are_refused(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for connect in (loop.connect_read_pipe, loop.connect_write_pipe):
+            descriptor = os.open(tmp_path, os.O_RDONLY)
+
+            class Directory:
+                closed = False
+
+                def fileno(self, descriptor: int = descriptor) -> int:
+                    return descriptor
+
+                def close(self) -> None:
+                    self.closed = True
+
+            pipe: Any = Directory()
+            with pytest.raises(ValueError, match="Pipe transport is"):
+                await connect(ReadPipe, pipe)
+            assert not pipe.closed
+            os.close(descriptor)
+
+    run(main())
+
+
+def test_extra_information_and_states(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        read_end, write_end = os.pipe()
+        read_pipe, write_pipe = os.fdopen(read_end, "rb", 0), os.fdopen(write_end, "wb", 0)
+        reading, reader = await loop.connect_read_pipe(ReadPipe, read_pipe)
+        writing, writer = await loop.connect_write_pipe(WritePipe, write_pipe)
+        assert reading.get_extra_info("pipe") is read_pipe
+        assert writing.get_extra_info("pipe") is write_pipe
+        assert not os.get_blocking(read_end)
+        assert not os.get_blocking(write_end)
+        assert not reading.is_closing()
+        assert not writing.is_closing()
+        assert reading.get_protocol() is reader
+        reading.close()
+        writing.close()
+        assert await reader.lost is None
+        assert await writer.lost is None
+        assert read_pipe.closed
+        assert write_pipe.closed
         await asyncio.sleep(0)
 
     run(main())

@@ -49,7 +49,7 @@ class SockMethods(asyncio.SelectorEventLoop):
             return sock.recvfrom(bufsize)
         except _WOULD_BLOCK:
             pass
-        return await self._when_readable(sock, sock.recvfrom, bufsize)
+        return await self._when_readable(sock, _recvfrom, sock, bufsize)
 
     async def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
@@ -65,7 +65,7 @@ class SockMethods(asyncio.SelectorEventLoop):
             return sock.recvfrom_into(buf, nbytes)
         except _WOULD_BLOCK:
             pass
-        return await self._when_readable(sock, sock.recvfrom_into, buf, nbytes)
+        return await self._when_readable(sock, _recvfrom_into, sock, buf, nbytes)
 
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         """Send all of data. Follows asyncio.loop.sock_sendall."""
@@ -90,7 +90,7 @@ class SockMethods(asyncio.SelectorEventLoop):
             return sock.sendto(data, address)
         except _WOULD_BLOCK:
             pass
-        return await self._when_writable(sock, sock.sendto, data, 0, address)
+        return await self._when_writable(sock, _sendto, sock, data, address)
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Return a connection of the listening sock, and the peer's address.
@@ -102,3 +102,18 @@ class SockMethods(asyncio.SelectorEventLoop):
         if accepted is None:
             accepted = await self._when_readable(sock, accept, sock)
         return accepted
+
+
+# Each attempt looks the method up: a program may have replaced it meanwhile.
+
+
+def _recvfrom(sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+    return sock.recvfrom(bufsize)
+
+
+def _recvfrom_into(sock: socket.socket, buf: Any, nbytes: int) -> tuple[int, Any]:
+    return sock.recvfrom_into(buf, nbytes)
+
+
+def _sendto(sock: socket.socket, data: Any, address: Any) -> int:
+    return sock.sendto(data, 0, address)
