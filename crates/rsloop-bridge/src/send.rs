@@ -181,8 +181,9 @@ struct SendTask<F, T> {
 
 enum Stage<F, T> {
     Running(Pin<Box<F>>),
-    /// Not converted yet: that is for the loop's thread.
-    Done(PyResult<T>),
+    /// Not converted yet: that is for the loop's thread. The error is boxed because it is large,
+    /// and its room would be taken by each pending future.
+    Done(Result<T, Box<PyErr>>),
 }
 
 impl<F, T> Drive for SendTask<F, T>
@@ -201,9 +202,9 @@ where
                 return Poll::Ready(());
             };
             poll_caught(future.as_mut(), cx).map(|output| {
-                let finished = std::mem::replace(stage, Stage::Done(output));
+                let finished = std::mem::replace(stage, Stage::Done(output.map_err(Box::new)));
                 if let Err(panic) = error::drop_caught(finished) {
-                    *stage = Stage::Done(Err(panic));
+                    *stage = Stage::Done(Err(Box::new(panic)));
                 }
             })
         });
@@ -238,6 +239,7 @@ where
         let Some(locals) = self.link.end() else {
             return;
         };
+        let output = output.map_err(|error| *error);
         let settled = locals
             .within(py, || Settled::from_output(py, output))
             .unwrap_or_else(|error| Settled::from_result(py, Err(error)));

@@ -14,24 +14,27 @@ pub(crate) struct Callback {
 #[derive(Default)]
 pub(crate) struct Callbacks {
     first: Option<Callback>,
-    rest: Vec<Callback>,
+    #[expect(clippy::box_collection, reason = "two words less in each awaitable")]
+    rest: Option<Box<Vec<Callback>>>,
 }
 
 impl Callbacks {
     pub(crate) fn push(&mut self, callback: Callback) {
-        if self.first.is_none() && self.rest.is_empty() {
+        if self.is_empty() {
             self.first = Some(callback);
         } else {
-            self.rest.push(callback);
+            self.rest.get_or_insert_default().push(callback);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.rest.is_empty()
+        self.first.is_none() && self.rest.is_none()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Callback> {
-        self.first.iter().chain(&self.rest)
+        self.first
+            .iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 
     /// Takes out the entries that are the same two objects as one of `doomed`.
@@ -41,8 +44,7 @@ impl Callbacks {
                 other.function.is(&callback.function) && other.context.is(&callback.context)
             })
         };
-        let all = std::mem::take(self);
-        let all = all.first.into_iter().chain(all.rest);
+        let all = std::mem::take(self).into_iter();
         let (removed, kept): (Vec<_>, Vec<_>) = all.partition(is_doomed);
         for callback in kept {
             self.push(callback);
@@ -57,13 +59,18 @@ impl Callbacks {
         argument: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = argument.py();
-        for callback in self.first.into_iter().chain(self.rest) {
+        for callback in self.into_iter() {
             let keywords = PyDict::new(py);
             keywords.set_item(intern!(py, "context"), callback.context)?;
             let arguments = (callback.function, argument);
             event_loop.call_method(intern!(py, "call_soon"), arguments, Some(&keywords))?;
         }
         Ok(())
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = Callback> {
+        let rest = self.rest.into_iter().flat_map(|rest| *rest);
+        self.first.into_iter().chain(rest)
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
