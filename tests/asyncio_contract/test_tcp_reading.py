@@ -93,6 +93,32 @@ def test_what_is_no_buffer_is_a_fatal_type_error(
     assert message in asyncio_log.messages[0]
 
 
+def test_protocol_replaced_in_its_own_get_buffer(run: Run, side: str, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "tells the new protocol what is in the old one's buffer")
+
+    successor: Recorder
+
+    class Leaving(BufferedRecorder):
+        def get_buffer(self, sizehint: int) -> Any:
+            self.transport.set_protocol(successor)
+            return super().get_buffer(sizehint)
+
+    async def main() -> None:
+        nonlocal successor
+        successor = Recorder()
+        async with connection(Leaving, side) as (transport, protocol, peer):
+            successor.connection_made(transport)
+            peer.send(b"first")
+            assert await protocol.received(5) == b"first"
+            peer.send(b"second")
+            assert await successor.received(6) == b"second"
+            protocol.lost.set_result(None)
+            transport.close()
+            await successor.lost
+
+    run(main())
+
+
 def test_buffer_updated_that_raises_is_a_fatal_error(run: Run, side: str, asyncio_log: Log) -> None:
     class Failing(BufferedRecorder):
         def buffer_updated(self, nbytes: int) -> None:

@@ -120,6 +120,22 @@ def test_writelines_of_any_iterable(run: Run, side: str) -> None:
     run(main())
 
 
+def test_scattered_memory_is_refused_at_the_call(run: Run, side: str, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "ends the connection")
+
+    async def main() -> None:
+        async with connection(Recorder, side) as (transport, _, peer):
+            scattered = memoryview(b"s-c-a-t-")[::2]
+            with pytest.raises(BufferError):
+                transport.write(scattered)
+            with pytest.raises(BufferError):
+                transport.writelines([b"not sent", scattered])
+            transport.write(b"works")
+            assert await receive_exactly(peer, 5) == b"works"
+
+    run(main())
+
+
 def test_writelines_of_any_buffer(run: Run, side: str) -> None:
     async def main() -> None:
         async with connection(Recorder, side) as (transport, _, peer):
