@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 
 import pytest
 
@@ -11,6 +12,8 @@ from .recorders import Recorder
 from .tls_connections import Authority, client_and_peer, settle, tls_pair
 
 over_both_data_paths = True
+# With the stdlib loop as well: the connection of a protocol or session that raised.
+kept_by_cpython = sys.version_info >= (3, 14)
 
 BULK = bytes(range(256)) * (8 << 12)  # 8 MiB
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from .recorders import Recorder
 from .tls_connections import HOST, Authority, Peer, settle, tls_pair
 
 over_both_data_paths = True
+# With the stdlib loop as well: the connection of a protocol or session that raised.
+kept_by_cpython = sys.version_info >= (3, 14)
 
 
 @contextlib.asynccontextmanager
