@@ -71,6 +71,8 @@ class SockMethods(asyncio.SelectorEventLoop):
         """Send all of data. Follows asyncio.loop.sock_sendall."""
         self._check_sock(sock)
         sent = self._send(sock, data) or 0
+        if type(data) is bytes and sent == len(data):
+            return
         view = memoryview(data)
         if sent == view.nbytes:
             return
