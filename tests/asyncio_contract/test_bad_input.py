@@ -193,8 +193,8 @@ TRANSPORT_CASES: dict[str, Case] = {
 OWN_WORDS = {
     "add_reader(10**30, f)": "Python int too large to convert to C long",
     "writelines(1)": "'int' object is not iterable",
-    "writelines('x')": "data argument must be a bytes-like object, not 'str'",
-    "writelines([1])": "data argument must be a bytes-like object, not 'int'",
+    "writelines('x')": "a bytes-like object is required, not 'str'",
+    "writelines([1])": "a bytes-like object is required, not 'int'",
 }
 
 
