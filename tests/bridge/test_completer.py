@@ -103,6 +103,29 @@ def test_what_the_conversion_raises_is_the_exception(run: Run, extension: Any) -
     run(main())
 
 
+def test_a_conversion_that_fails_without_an_exception_is_said_so(run: Run, extension: Any) -> None:
+    async def main() -> None:
+        number, future = extension.make()
+        extension.complete(number, 1, "0", "joined")
+        with pytest.raises(SystemError, match="NULL without an exception"):
+            await asyncio.wait_for(future, 10)
+
+    run(main())
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_conversion_may_cancel_its_own_future(run: Run, extension: Any) -> None:
+    async def main() -> None:
+        number, future = extension.make()
+        extension.set_callable(future.cancel)
+        extension.complete(number, 1, "c", "joined")
+        with pytest.raises(asyncio.CancelledError):
+            await future
+        extension.set_callable(int)
+
+    run(main())
+
+
 def test_a_stop_iteration_does_not_leave_the_future_pending(run: Run, extension: Any) -> None:
     async def main() -> None:
         number, future = extension.make()

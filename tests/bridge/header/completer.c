@@ -11,7 +11,8 @@
 
 typedef struct {
     long number;
-    char kind; /* 'n': the number; 'e': ValueError; 's': StopIteration; 'c': call `callable` */
+    char kind; /* 'n': the number; 'e': ValueError; 's': StopIteration; '0': NULL alone;
+                'c': call `callable` */
 } parcel;
 
 static rsl_completer *slots[SLOTS];
@@ -36,6 +37,8 @@ convert(void *payload)
         return NULL;
     case 's':
         PyErr_SetNone(PyExc_StopIteration);
+        return NULL;
+    case '0':
         return NULL;
     default:
         return PyObject_CallObject(callable, NULL);

@@ -188,6 +188,9 @@ rsl_completer_convert(rsl_completer *self)
         Py_CLEAR(value);
     }
 #endif
+    if (value == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "the conversion returned NULL without an exception");
+    }
     return value;
 }
 
@@ -211,7 +214,9 @@ rsl_completer_settle(rsl_completer *self)
         }
     } else {
         PyObject *value = rsl_completer_convert(self);
-        if (value == NULL || rsl_future_set_result(self->future, value) < 0) {
+        if (value != NULL && rsl_future_done(self->future) == 1) {
+            /* The conversion itself has cancelled it: nobody waits for the value. */
+        } else if (value == NULL || rsl_future_set_result(self->future, value) < 0) {
             rsl_future_fail(self->future);
         }
         Py_XDECREF(value);
