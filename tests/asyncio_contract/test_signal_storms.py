@@ -71,7 +71,8 @@ def test_a_storm_from_another_process_while_a_callback_blocks(loop: Loop, loop_k
     loop.close()
 
 
-def test_a_storm_while_the_loop_runs_starves_nothing(loop: Loop) -> None:
+def test_a_storm_while_the_loop_runs_starves_nothing(loop: Loop, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "loses what comes when its socket is full")
     calls: Counter[str] = Counter()
     children = []
 
