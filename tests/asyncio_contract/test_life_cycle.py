@@ -78,29 +78,17 @@ def test_a_forked_child_runs_a_loop_of_its_own(loop_kind: str) -> None:
     program = """
 import asyncio, os
 loop = Loop()
-async def child():
-    mine, theirs = socket.socketpair()
-    mine.setblocking(False)
-    waiting = asyncio.ensure_future(loop.sock_recv(mine, 9))
-    await asyncio.sleep(0.01)
-    theirs.send(b"x")
-    print("child", await waiting, flush=True)
-    os._exit(0)
-async def parent(pid):
-    waiting = asyncio.ensure_future(loop.sock_recv(left, 9))
-    await asyncio.sleep(0)
-    assert os.waitpid(pid, 0)[1] == 0
-    right.send(b"y")
-    print("parent", await waiting)
-    loop.stop()
-def fork():
-    # Not in a task: from 3.14 on, CPython forgets in a child which task runs.
+async def main():
     pid = os.fork()
-    asyncio._set_running_loop(loop)
-    tasks.append(loop.create_task(parent(pid) if pid else child()))
-tasks = []
-loop.call_soon(fork)
-loop.run_forever()
+    if pid == 0:
+        asyncio._set_running_loop(None)
+        child = Loop()
+        status = child.run_until_complete(asyncio.sleep(0.001, 7))
+        child.close()
+        os._exit(status)
+    await asyncio.sleep(0.01)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(loop.run_until_complete(main()))
 loop.close()
 """
     done = run_program(loop_kind, program, "-W", "ignore")
@@ -204,23 +192,29 @@ import asyncio, os, socket
 loop = Loop()
 left, right = socket.socketpair()
 left.setblocking(False)
-async def main():
-    pid = os.fork()
-    asyncio._set_running_loop(loop)
-    if pid == 0:
-        mine, theirs = socket.socketpair()
-        mine.setblocking(False)
-        waiting = asyncio.ensure_future(loop.sock_recv(mine, 9))
-        await asyncio.sleep(0.01)
-        theirs.send(b"x")
-        print("child", await waiting, flush=True)
-        os._exit(0)
+async def child():
+    mine, theirs = socket.socketpair()
+    mine.setblocking(False)
+    waiting = asyncio.ensure_future(loop.sock_recv(mine, 9))
+    await asyncio.sleep(0.01)
+    theirs.send(b"x")
+    print("child", await waiting, flush=True)
+    os._exit(0)
+async def parent(pid):
     waiting = asyncio.ensure_future(loop.sock_recv(left, 9))
     await asyncio.sleep(0)
     assert os.waitpid(pid, 0)[1] == 0
     right.send(b"y")
     print("parent", await waiting)
-loop.run_until_complete(main())
+    loop.stop()
+def fork():
+    # Not in a task: from 3.14 on, CPython forgets in a child which task runs.
+    pid = os.fork()
+    asyncio._set_running_loop(loop)
+    tasks.append(loop.create_task(parent(pid) if pid else child()))
+tasks = []
+loop.call_soon(fork)
+loop.run_forever()
 loop.close()
 """
     done = run_program(loop_kind, program, "-W", "ignore")
