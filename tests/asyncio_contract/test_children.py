@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Log, LoopFactory, Run, open_descriptors, stdlib_fault
+from .conftest import NOT_EARLY_311, Log, LoopFactory, Run, open_descriptors, stdlib_fault
 from .test_subprocess import PIPE, PYTHON, child_watcher, settle
 
 __all__ = ["child_watcher"]
@@ -113,6 +113,7 @@ def test_output_that_outlives_the_child_is_read(run: Run) -> None:
         os.close(write)
 
 
+@NOT_EARLY_311
 def test_communicate_with_a_dead_child(run: Run) -> None:
     async def main() -> None:
         process = await asyncio.create_subprocess_exec(
@@ -130,6 +131,7 @@ def test_communicate_with_a_dead_child(run: Run) -> None:
     run(main())
 
 
+@NOT_EARLY_311
 def test_a_killed_child_loses_its_pipes_and_reports_the_signal(run: Run) -> None:
     async def main() -> None:
         process = await asyncio.create_subprocess_exec(

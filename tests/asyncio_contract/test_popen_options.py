@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run, open_descriptors
+from .conftest import NOT_EARLY_311, Run, open_descriptors
 from .test_subprocess import PIPE, PYTHON, child_watcher, settle
 
 __all__ = ["child_watcher"]
@@ -160,6 +160,7 @@ ERRORS: dict[str, tuple[type[BaseException], tuple[Any, ...], dict[str, Any]]] =
 
 
 @pytest.mark.parametrize("name", ERRORS)
+@NOT_EARLY_311
 def test_errors_of_popen_reach_the_caller(run: Run, name: str) -> None:
     kind, arguments, options = ERRORS[name]
     asked_of_asyncio = {"text", "encoding", "errors", "bufsize", "shell", "universal_newlines"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run, stdlib_fault
+from .conftest import NOT_EARLY_311, Run, stdlib_fault
 from .datagrams import Datagrams, address_of, close, endpoint
 
 
@@ -162,6 +162,7 @@ def test_many_senders_are_told_apart(run: Run) -> None:
     run(main())
 
 
+@NOT_EARLY_311
 def test_reading_can_be_paused(run: Run) -> None:
     async def main() -> None:
         one = await endpoint()
@@ -184,6 +185,7 @@ def test_reading_can_be_paused(run: Run) -> None:
     run(main())
 
 
+@NOT_EARLY_311
 def test_reading_can_be_paused_between_two_datagrams(run: Run) -> None:
     class Pausing(Datagrams):
         transport: Any
