@@ -80,11 +80,12 @@ class Signals(asyncio.SelectorEventLoop):
         """Part from the pair of the parent in a forked child, which would read its signals."""
         if self._ssock is None or self._csock is None or self._pair_process == os.getpid():
             return
-        inherited = self._csock.fileno()
+        # Asked before the pair is closed: a closed descriptor cannot be set again.
+        is_wakeup_fd = _current_wakeup_fd() == self._csock.fileno()
         self._remove_reader(self._ssock.fileno())
         self._close_signal_pair()
         own = self._open_signal_pair().fileno()
-        if _current_wakeup_fd() == inherited:
+        if is_wakeup_fd:
             signal.set_wakeup_fd(own, warn_on_full_buffer=False)
 
     def _close_signal_pair(self) -> None:
