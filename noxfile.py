@@ -365,7 +365,14 @@ def endurance(session: nox.Session) -> None:
     install_ours(session)
     install_groups(session, "test")
     install_extension(session, Path(EXTENSION))
-    session.run("pytest", "-W", "error", "-m", "endurance", *(session.posargs or ["tests/bridge"]))
+    session.run(
+        "pytest",
+        "-W",
+        "error",
+        "-m",
+        "endurance",
+        *(session.posargs or ["tests/bridge", "tests/asyncio_contract"]),
+    )
 
 
 @nox.session
