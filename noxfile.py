@@ -371,7 +371,7 @@ def endurance(session: nox.Session) -> None:
         "error",
         "-m",
         "endurance",
-        *(session.posargs or ["tests/bridge", "tests/asyncio_contract"]),
+        *(session.posargs or ["tests/bridge"]),
     )
 
 

@@ -61,6 +61,7 @@ class Loop(
         "_selector",
         "_signal_handlers",
         "_ssock",
+        "_stormy",
         "_timer_cancelled_count",
         "_unix_server_sockets",
         "_watcher",

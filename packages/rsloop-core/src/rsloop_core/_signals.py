@@ -50,6 +50,8 @@ class Signals(asyncio.SelectorEventLoop):
     #: How many signal numbers the current reading has found, and which.
     _numbers_read: int
     _numbers_found: set[int]
+    #: Whether the last reading found a storm.
+    _stormy: bool
     #: Whether the current run has made the pair the wakeup descriptor by itself.
     _guarding: bool
 
@@ -60,6 +62,7 @@ class Signals(asyncio.SelectorEventLoop):
         self._noted_signals = Noted()
         self._numbers_read = 0
         self._numbers_found = set()
+        self._stormy = False
         self._guarding = False
 
     def _close_self_pipe(self) -> None:
@@ -102,16 +105,25 @@ class Signals(asyncio.SelectorEventLoop):
         Each number is written before Python's handler runs, so what was noted before the reading
         and is not among the numbers was refused. Only a storm fills the pair; without one, a note
         may be late, of a number that an earlier reading has found.
+
+        What is refused while a storm is read is noted later, and perhaps nothing comes after it:
+        a storm is followed by another look. That leaves out what the storm has brought, whose
+        handlers had not run yet when their kind was refused.
         """
         noted = self._noted_signals.copy()
-        self._noted_signals.clear()
+        self._noted_signals -= noted  # and not what is noted between the two lines
+        brought, self._numbers_found = self._numbers_found, set()
         self._numbers_read = 0
-        self._numbers_found = set()
         inherited: Any = super()
         inherited._read_from_self()
-        if self._numbers_read > _STORM:
-            for number in noted - self._numbers_found:
-                self._handle_signal(number)
+        after_storm, self._stormy = self._stormy, self._numbers_read > _STORM
+        refused = noted - self._numbers_found
+        if self._stormy:
+            self.call_soon(self._read_from_self)
+        else:
+            refused = refused - brought if after_storm else set()
+        for number in refused:
+            self._handle_signal(number)
 
     def _process_self_data(self, data: bytes) -> None:
         self._numbers_read += len(data)
