@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::slice;
 
+use pyo3::types::{PyAnyMethods, PyByteArray, PyBytes, PyMemoryView};
 use pyo3::{Bound, PyAny, PyErr, PyResult, ffi};
 
 /// A buffer that an object lends until this is dropped.
@@ -26,6 +27,13 @@ impl Drop for Lent {
         // SAFETY: `Lent` lives within a closure of an attached caller, and releases once.
         unsafe { ffi::PyBuffer_Release(&raw mut self.0) };
     }
+}
+
+/// Whether `data` is of a type that asyncio's transports take: other buffers they refuse.
+pub(crate) fn is_bytes_like(data: &Bound<'_, PyAny>) -> bool {
+    data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyByteArray>()
+        || data.is_instance_of::<PyMemoryView>()
 }
 
 /// Runs `read` on the bytes of `object`, a contiguous exporter; `BufferError` for others.

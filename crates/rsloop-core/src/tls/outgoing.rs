@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::session::Session;
 use super::state::{Lower, OfTransport, Phase, Tls};
@@ -108,10 +108,7 @@ fn get_write_buffer_size(
 }
 
 fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
-    if data.is_instance_of::<PyBytes>()
-        || data.is_instance_of::<PyByteArray>()
-        || data.is_instance_of::<PyMemoryView>()
-    {
+    if buffer::is_bytes_like(data) {
         return Ok(());
     }
     Err(PyTypeError::new_err(format!(

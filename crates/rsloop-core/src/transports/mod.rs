@@ -1,7 +1,6 @@
 //! Transports: the hot halves of `rsloop_core._stream_transport.StreamTransport` and of
 //! `rsloop_core._datagram_transport.DatagramTransport`.
 //!
-//!
 //! The cold halves are CPython's own `_SelectorSocketTransport` and `_SelectorDatagramTransport`,
 //! from which the Python classes derive: half-close, sendfile, repr, the warning for an unclosed
 //! transport; for datagrams also set-up and closing. They keep their state here, behind attributes.
@@ -37,10 +36,9 @@ pub(crate) use stream::Stream;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
 use crate::loop_::Turns;
-use crate::py::context;
+use crate::py::{buffer, context};
 use failure::{fatal, is_transient, or_fatal};
 
 /// What the loop lets stream transports do.
@@ -83,10 +81,7 @@ fn context_for_io(slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 
 /// Refuses what asyncio's transports do not take as data.
 fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {
-    if data.is_instance_of::<PyBytes>()
-        || data.is_instance_of::<PyByteArray>()
-        || data.is_instance_of::<PyMemoryView>()
-    {
+    if buffer::is_bytes_like(data) {
         return Ok(());
     }
     Err(PyTypeError::new_err(format!(
