@@ -37,10 +37,10 @@ impl<'a, 'py> Args<'a, 'py> {
     /// The positional argument at `index`.
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<Borrowed<'a, 'py, PyAny>> {
-        // SAFETY: the interpreter keeps the arguments of a call alive until it returns.
-        self.positional
-            .get(index)
-            .map(|&argument| unsafe { Borrowed::from_ptr(self.py, argument) })
+        self.positional.get(index).map(|&argument| {
+            // SAFETY: the interpreter keeps the arguments of a call alive until it returns.
+            unsafe { Borrowed::from_ptr(self.py, argument) }
+        })
     }
 
     /// The leading argument at `index`, which [`fastcall!`] has made sure is there.

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyAnyMethods, PyType};
-use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, ffi};
+use pyo3::types::{PyAnyMethods, PyCFunction, PyDict, PyTuple, PyTupleMethods, PyType};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, ffi};
 
 /// Where the instances of one Python class keep one of their `__slots__`.
 ///
-/// Rust relies on what is in the slot, so Python code must not change it: the class deletes the
-/// slot's descriptor after [`Slot::find`], and [`Slot::fill`] sets the slot once.
+/// Rust relies on what is in the slot, so Python code must not change it: [`Slot::adopt`] leaves the
+/// class a property that only reads it, and [`Slot::fill`] sets the slot once.
 pub(crate) struct Slot {
     class: PyOnceLock<Py<PyType>>,
     offset: AtomicIsize,
@@ -25,8 +25,20 @@ impl Slot {
         }
     }
 
-    /// Finds the slot `name` in `class`, which must define it itself.
-    pub(crate) fn find(&self, class: &Bound<'_, PyType>, name: &str) -> PyResult<()> {
+    /// Finds the slot `name` in `class`, which must define it itself, and lets Python code only
+    /// read it there.
+    pub(crate) fn adopt(&'static self, class: &Bound<'_, PyType>, name: &str) -> PyResult<()> {
+        self.find(class, name)?;
+        let py = class.py();
+        let read = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            self.read(&arguments.get_item(0)?).map(Bound::unbind)
+        };
+        let read = PyCFunction::new_closure(py, None, None, read)?;
+        let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
+        class.setattr(name, property)
+    }
+
+    fn find(&self, class: &Bound<'_, PyType>, name: &str) -> PyResult<()> {
         let descriptor = class.getattr("__dict__")?.get_item(name)?;
         // SAFETY: the type of the descriptor is checked before its memory is read as one.
         unsafe {
@@ -59,13 +71,10 @@ impl Slot {
     }
 
     /// What is in the slot of `object`, which is checked.
-    pub(crate) fn read<'py>(
-        &self,
-        object: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn read<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.check(object)?;
         // SAFETY: `object` is an instance.
-        Ok(unsafe { self.get(object.as_borrowed()) }.map(|value| value.to_owned()))
+        unsafe { self.get(object.as_borrowed()) }.map(|value| value.to_owned())
     }
 
     /// Whether `object` is an instance of the class, and so has the slot.
@@ -92,22 +101,27 @@ impl Slot {
         object.as_ptr().wrapping_byte_offset(offset).cast()
     }
 
-    /// What is in the slot of `object`; `None` when nothing is.
+    /// What is in the slot of `object`; an error when nothing is.
     ///
     /// # Safety
-    /// `object` is an instance of the class that [`Slot::find`] was given. The result is in use
+    /// `object` is an instance of the class that [`Slot::adopt`] was given. The result is in use
     /// only while `object` lives, which nothing outlives: see [`Slot::fill`].
     #[inline]
     pub(crate) unsafe fn get<'a, 'py>(
         &self,
         object: Borrowed<'a, 'py, PyAny>,
-    ) -> Option<Borrowed<'a, 'py, PyAny>> {
+    ) -> PyResult<Borrowed<'a, 'py, PyAny>> {
         // SAFETY: the caller's promise: at the offset lies NULL or an owned reference.
         unsafe {
             let value = *self.address(&object);
-            Borrowed::from_ptr_or_opt(object.py(), value)
+            Borrowed::from_ptr_or_opt(object.py(), value).ok_or_else(not_initialised)
         }
     }
+}
+
+#[cold]
+fn not_initialised() -> PyErr {
+    PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
 /// CPython's `PyMemberDescrObject`, as far as it is read here: see `descrobject.h`.

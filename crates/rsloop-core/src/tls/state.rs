@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyType};
@@ -20,28 +20,13 @@ static TLS: Slot = Slot::unknown();
 
 /// Learns where `class` keeps its state, and lets Python code only read it there.
 pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    TLS.find(class, "_tls")?;
-    let py = class.py();
-    let read = wrap_pyfunction!(tls_of, py)?;
-    let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
-    class.setattr("_tls", property)
-}
-
-/// Return the TLS state of a transport.
-#[pyfunction]
-fn tls_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    TLS.read(transport)?.ok_or_else(not_initialised)
+    TLS.adopt(class, "_tls")
 }
 
 /// Give a transport the TLS state of its protocol, for good.
 #[pyfunction]
 pub(super) fn open_tls(transport: &Bound<'_, PyAny>, tls: Bound<'_, Tls>) -> PyResult<()> {
     TLS.fill(transport, tls.into_any())
-}
-
-#[cold]
-fn not_initialised() -> PyErr {
-    PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
 /// What CPython's `SSLProtocol` keeps in `_state`, `_write_backlog` and so on, for Rust to reach.
@@ -146,13 +131,8 @@ impl Receiver for OfTransport {
         // `open_tls` has put there for good: a `Tls`, or nothing. The cast only adds a name.
         #[expect(unsafe_code, reason = "the slot holds an object, not its class")]
         unsafe {
-            match TLS.get(object) {
-                Some(tls) => {
-                    let tls: *const Tls = tls.cast_unchecked::<Tls>().get();
-                    Ok(&*tls.cast::<Self>())
-                }
-                None => Err(not_initialised()),
-            }
+            let tls: *const Tls = TLS.get(object)?.cast_unchecked::<Tls>().get();
+            Ok(&*tls.cast::<Self>())
         }
     }
 }

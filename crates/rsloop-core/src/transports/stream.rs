@@ -2,7 +2,6 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
@@ -20,27 +19,12 @@ static STREAM: Slot = Slot::unknown();
 
 /// Learns where `class` keeps its stream, and lets Python code only read it there.
 pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    STREAM.find(class, "_stream")?;
-    let py = class.py();
-    let read = wrap_pyfunction!(stream_of, py)?;
-    let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
-    class.setattr("_stream", property)
-}
-
-/// Return the state of a transport.
-#[pyfunction]
-fn stream_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    STREAM.read(transport)?.ok_or_else(not_initialised)
+    STREAM.adopt(class, "_stream")
 }
 
 /// Gives `transport` its state, for good.
 pub(super) fn fill(transport: &Bound<'_, PyAny>, stream: Stream) -> PyResult<()> {
     STREAM.fill(transport, Bound::new(transport.py(), stream)?.into_any())
-}
-
-#[cold]
-fn not_initialised() -> PyErr {
-    PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
@@ -154,10 +138,8 @@ impl Receiver for Stream {
         // SAFETY: the caller promises an instance of the transport class, whose slot holds what
         // `open_stream` has put there for good: a `Stream`, or nothing.
         unsafe {
-            match STREAM.get(object) {
-                Some(stream) => Ok(&*std::ptr::from_ref(stream.cast_unchecked::<Self>().get())),
-                None => Err(not_initialised()),
-            }
+            let stream = STREAM.get(object)?.cast_unchecked::<Self>();
+            Ok(&*std::ptr::from_ref(stream.get()))
         }
     }
 }

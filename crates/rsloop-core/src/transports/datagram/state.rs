@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
@@ -21,17 +20,7 @@ static DATAGRAM: Slot = Slot::unknown();
 
 /// Learns where `class` keeps its state, and lets Python code only read it there.
 pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    DATAGRAM.find(class, "_datagram")?;
-    let py = class.py();
-    let read = wrap_pyfunction!(datagram_of, py)?;
-    let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
-    class.setattr("_datagram", property)
-}
-
-/// Return the state of a transport.
-#[pyfunction]
-fn datagram_of<'py>(transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    DATAGRAM.read(transport)?.ok_or_else(not_initialised)
+    DATAGRAM.adopt(class, "_datagram")
 }
 
 /// Give a transport of the socket sock its state, for good.
@@ -44,11 +33,6 @@ pub(super) fn open_datagram(
     let datagram = Datagram::new(loop_, sock)?;
     let datagram = Bound::new(transport.py(), datagram)?;
     DATAGRAM.fill(transport, datagram.into_any())
-}
-
-#[cold]
-fn not_initialised() -> PyErr {
-    PyRuntimeError::new_err("the transport's __init__() was not called")
 }
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach.
@@ -93,12 +77,8 @@ impl Receiver for Datagram {
         // SAFETY: the caller promises an instance of the transport class, whose slot holds what
         // `open_datagram` has put there for good: a `Datagram`, or nothing.
         unsafe {
-            match DATAGRAM.get(object) {
-                Some(datagram) => Ok(&*std::ptr::from_ref(
-                    datagram.cast_unchecked::<Self>().get(),
-                )),
-                None => Err(not_initialised()),
-            }
+            let datagram = DATAGRAM.get(object)?.cast_unchecked::<Self>();
+            Ok(&*std::ptr::from_ref(datagram.get()))
         }
     }
 }
