@@ -77,6 +77,21 @@ def test_workers_finish_futures_while_the_gil_is_held(run: Run) -> None:
     assert run(main()) == ROUNDS
 
 
+def test_a_future_that_yields_once_stays_in_the_call(run: Run) -> None:
+    async def main() -> list[int]:
+        # A poll that was interrupted for long is not repeated there, so one call proves nothing.
+        return [await bridge_tests.polls_elsewhere(1) for _ in range(ROUNDS)]
+
+    assert 0 in run(main())
+
+
+def test_a_future_that_yields_often_leaves_the_call(run: Run) -> None:
+    async def main() -> int:
+        return await bridge_tests.polls_elsewhere(5)
+
+    assert run(main()) >= 4
+
+
 class Witness:
     """Notes the thread on which it is freed."""
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 const SLOW: Duration = Duration::from_micros(100);
 
 /// One that is pending in the end saves less, and may take less.
-const SLOW_PENDING: Duration = Duration::from_micros(20);
+pub(crate) const SLOW_PENDING: Duration = Duration::from_micros(20);
 
 /// So many slow first polls in a row, and the type is not polled eagerly for a while. A single
 /// one may only mean that the thread was preempted.

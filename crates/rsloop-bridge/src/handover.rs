@@ -5,8 +5,8 @@
 //!
 //! | stage | meaning |
 //! | --- | --- |
-//! | `Polled` | the first poll is in progress, or has just ended |
-//! | `Woken` | woken during that: the future goes to the executor as soon as the poll has ended |
+//! | `Polled` | a poll in the call is in progress, or has just ended |
+//! | `Woken` | woken during that: the future is polled again, or goes to the executor at once |
 //! | `Waits` | the future waits to be woken |
 //! | `Over` | it has gone to the executor, whose own wakers count from then on |
 
@@ -27,6 +27,17 @@ enum Stage<T> {
 impl<T> Handover<T> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Stage::Polled))
+    }
+
+    /// Makes ready for another poll, if the future was woken during the last one.
+    #[must_use]
+    pub(crate) fn again(&self) -> bool {
+        let mut stage = self.lock();
+        let woken = matches!(*stage, Stage::Woken);
+        if woken {
+            *stage = Stage::Polled;
+        }
+        woken
     }
 
     /// Leaves the task of a future that was pending. It is returned if it was woken already.
@@ -76,6 +87,17 @@ mod tests {
         assert_eq!(handover.leave(7), None);
         assert_eq!(handover.wake(), Some(7));
         assert_eq!(handover.wake(), None);
+    }
+
+    #[test]
+    fn a_wake_during_a_poll_counts_for_one_more_poll() {
+        let handover = Handover::new();
+        assert!(!handover.again());
+        assert_eq!(handover.wake(), None);
+        assert!(handover.again());
+        assert!(!handover.again());
+        assert_eq!(handover.leave(7), None);
+        assert_eq!(handover.wake(), Some(7));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::{TaskLocals, running_loop};
-use crate::eager::Record;
+use crate::eager::{Record, SLOW_PENDING};
 use crate::executor::{self, Drive, Threads};
 use crate::exit::PollGuard;
 use crate::handover::Handover;
@@ -93,7 +93,8 @@ where
     Ok(awaitable.into_any())
 }
 
-/// The first poll, detached. None if the future is pending.
+/// The first poll, detached, and a second one if the future was woken during that: by itself, to
+/// yield, or by a thread that was faster. None if the future is pending.
 fn poll_in_call<F, T>(
     py: Python<'_>,
     locals: Option<&TaskLocals>,
@@ -111,8 +112,12 @@ where
         let began = Instant::now();
         let scope = locals.map(|locals| Scope::enter(Owner::Given(locals.clone())));
         let entered = executor::enter();
-        let waker = Waker::from(Arc::clone(waker));
-        let output = poll_caught(future.as_mut(), &mut Context::from_waker(&waker));
+        let task_waker = Waker::from(Arc::clone(waker));
+        let mut cx = Context::from_waker(&task_waker);
+        let mut output = poll_caught(future.as_mut(), &mut cx);
+        if output.is_pending() && began.elapsed() < SLOW_PENDING && waker.0.again() {
+            output = poll_caught(future.as_mut(), &mut cx);
+        }
         drop((entered, scope));
         Record::of::<F>().note(output.is_ready(), began.elapsed());
         match output {

@@ -136,6 +136,21 @@ fn busy_worker(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     })
 }
 
+/// A future that yields so many times, and tells how many of its polls were on another thread
+/// than the call.
+#[pyfunction]
+fn polls_elsewhere(py: Python<'_>, yields: usize) -> PyResult<Bound<'_, PyAny>> {
+    let caller = std::thread::current().id();
+    rust_async::future_into_py(py, async move {
+        let mut elsewhere = 0;
+        for _ in 0..yields {
+            async_std::task::yield_now().await;
+            elsewhere += usize::from(std::thread::current().id() != caller);
+        }
+        Ok(elsewhere)
+    })
+}
+
 /// A future that sleeps, on async-std's clock, and returns the sum of its tasks' numbers.
 #[pyfunction]
 fn sum_of_tasks(py: Python<'_>, count: u64) -> PyResult<Bound<'_, PyAny>> {
@@ -163,5 +178,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fail_with, module)?)?;
     module.add_function(wrap_pyfunction!(coroutine_into_py, module)?)?;
     module.add_function(wrap_pyfunction!(busy_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(polls_elsewhere, module)?)?;
     module.add_function(wrap_pyfunction!(sum_of_tasks, module)?)
 }
