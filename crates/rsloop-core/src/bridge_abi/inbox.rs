@@ -6,9 +6,10 @@
 //! part of what `close` returns, or sees it and fails.
 
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rsloop_abi::Job;
+
+use super::sync::{AtomicPtr, Ordering};
 
 /// Jobs that wait for the loop.
 pub(crate) struct Inbox {
@@ -30,7 +31,7 @@ fn closed() -> *mut Job {
 
 impl Inbox {
     /// An open, empty inbox.
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             head: AtomicPtr::new(ptr::null_mut()),
         }
@@ -48,14 +49,13 @@ impl Inbox {
             }
             // SAFETY: the job is the caller's until the exchange below succeeds.
             unsafe { (*job.as_ptr()).next = head };
-            // Sequentially consistent, as is the loop's `sleeping` flag: of a push and a loop
-            // going to sleep, at least one sees the other.
-            match self.head.compare_exchange_weak(
+            let exchange = self.head.compare_exchange_weak(
                 head,
                 job.as_ptr(),
-                Ordering::SeqCst,
+                Ordering::Release,
                 Ordering::Relaxed,
-            ) {
+            );
+            match exchange {
                 Ok(_) => return Ok(()),
                 Err(newer) => head = newer,
             }
@@ -64,7 +64,7 @@ impl Inbox {
 
     /// Whether there is nothing to take.
     pub(crate) fn is_empty(&self) -> bool {
-        let head = self.head.load(Ordering::SeqCst);
+        let head = self.head.load(Ordering::Relaxed);
         head.is_null() || head == closed()
     }
 

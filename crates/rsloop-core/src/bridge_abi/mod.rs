@@ -3,11 +3,15 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `inbox` | the lock-free queue of jobs |
+//! | `sleep` | whether the loop waits, and who must ring |
+//! | `sync` | the primitives that loom replaces |
 //! | `shared` | `rsl_loop`: the inbox, the wakeup, who is the loop thread, what `close()` runs |
 //! | `table` | the functions that extensions call |
 
 mod inbox;
 pub(crate) mod shared;
+mod sleep;
+mod sync;
 mod table;
 
 use std::ptr;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::prelude::*;
@@ -12,14 +12,14 @@ use rsloop_abi::Job;
 use rsloop_reactor::{Interest, Poller, Token, Wakeup};
 
 use super::inbox::{Closed, Inbox};
+use super::sleep::Sleep;
 use crate::py::gil_cell::GilCell;
 use crate::py::interpreter;
 
 /// A loop's part that needs no Python, and that outlives the Python loop.
 pub(crate) struct Shared {
     inbox: Inbox,
-    /// Set by the loop before it looks at the inbox for the last time and waits.
-    sleeping: AtomicBool,
+    sleep: Sleep,
     /// `None` once closed. A reader may ring; the descriptor is closed by the only writer.
     wakeup: RwLock<Option<Wakeup>>,
     /// The loop thread's number, see [`this_thread`].
@@ -74,7 +74,7 @@ impl Shared {
     pub(crate) fn new(wakeup: Wakeup) -> Self {
         Self {
             inbox: Inbox::new(),
-            sleeping: AtomicBool::new(false),
+            sleep: Sleep::new(),
             wakeup: RwLock::new(Some(wakeup)),
             thread: AtomicUsize::new(this_thread()),
             born: FORKS.load(Ordering::Relaxed),
@@ -131,18 +131,18 @@ impl Shared {
 
     /// Announces that the loop will wait; `false` when there is work, so that it must not.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.sleep.begin();
         self.inbox.is_empty()
     }
 
     /// Ends what [`Shared::fall_asleep`] began.
     pub(crate) fn wake_up(&self) {
-        self.sleeping.store(false, Ordering::Relaxed);
+        self.sleep.end();
     }
 
     /// Wakes the loop if it waits. Rings at most once for each time that it fell asleep.
     pub(crate) fn ring_if_asleep(&self) {
-        if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
+        if self.sleep.must_be_ended() {
             let wakeup = self.wakeup.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(wakeup) = &*wakeup {
                 wakeup.ring();

@@ -1,8 +1,8 @@
-//! Loom's counterparts of what the bridge's `sync` module names.
+//! Loom's counterparts of what the `sync` modules of the bridge and the core name.
 
 use std::collections::VecDeque;
 
-pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 pub(crate) use std::sync::TryLockError;
 
