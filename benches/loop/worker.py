@@ -1,4 +1,5 @@
-"""Measure rows on one loop, and print JSON: nanoseconds of CPU time per operation.
+"""Measure rows on one loop, and print a line of JSON for each: its name, and nanoseconds of CPU
+time per operation.
 
 python benches/loop/worker.py LOOP SCALE ROW ...
 """
@@ -24,16 +25,15 @@ def make_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 def main(kind: str, scale: float, rows: list[str]) -> None:
     """Measure `rows`, each on a loop of its own and after a short run to warm up."""
-    found = {}
     for name in rows:
         row = ROWS[name]
         loop = make_loop(kind)
         asyncio.set_event_loop(loop)
         row.measure(loop, max(row.operations // 20, 100))
         operations = int(row.operations * scale)
-        found[name] = row.measure(loop, operations) / operations
+        measured = row.measure(loop, operations) / operations
         loop.close()
-    print(json.dumps(found))
+        print(json.dumps([name, measured]), flush=True)
 
 
 if __name__ == "__main__":
