@@ -1,5 +1,6 @@
 //! From records to the protocol.
 
+use std::io::ErrorKind;
 use std::os::fd::RawFd;
 
 use pyo3::exceptions::PyException;
@@ -8,12 +9,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::socket;
 
-use super::session::{End, Session};
+use super::session::Session;
 use super::state::{Phase, Tls};
+use super::turn::{End, Turn};
 use crate::loop_::LoopBase;
 
 impl Tls {
     /// Receives records from the socket `fd` into the session; returns how many bytes.
+    ///
+    /// While somebody else is inside of the session they stay in the socket, which is then still
+    /// readable in the next tick.
     pub(crate) fn receive(
         &self,
         py: Python<'_>,
@@ -21,7 +26,12 @@ impl Tls {
         fd: RawFd,
     ) -> PyResult<std::io::Result<usize>> {
         let session = self.session(py);
-        if let Some(direct) = session.as_deref().and_then(Session::direct) {
+        let turn = match session.as_deref().map(Turn::begin) {
+            Some(None) => return Ok(Err(ErrorKind::WouldBlock.into())),
+            Some(turn) => turn,
+            None => None,
+        };
+        if let Some(direct) = turn.as_deref().and_then(Session::direct) {
             return loop_.with_read_buffer(py, |space| {
                 let count = match socket::receive(fd, space) {
                     Ok(count) => count,
@@ -38,9 +48,9 @@ impl Tls {
             Ok(records) => {
                 let count = records.as_bytes().len();
                 if count > 0
-                    && let Some(session) = session
+                    && let Some(turn) = turn
                 {
-                    session.feed(&records)?;
+                    turn.feed(&records)?;
                 }
                 Ok(Ok(count))
             }
@@ -50,7 +60,12 @@ impl Tls {
 
     /// Goes on with what the connection is at, now that records have arrived.
     pub(crate) fn records_arrived(&self, py: Python<'_>) -> PyResult<()> {
-        let phase = self.state.with(py, |state| state.phase);
+        let (phase, late) = self
+            .state
+            .with(py, |state| (state.phase, !state.late_records.is_empty()));
+        if late && !self.feed_late_records(py)? {
+            return Ok(());
+        }
         let next = match phase {
             Phase::Wrapped => return self.read(py),
             Phase::Unwrapped => return Ok(()),
@@ -62,6 +77,24 @@ impl Tls {
             Some(protocol) => protocol.call_method0(next).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Gives the session the records that came while it was occupied; `false` when it still is.
+    #[cold]
+    fn feed_late_records(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(session) = self.session(py) else {
+            return Ok(true);
+        };
+        let Some(turn) = self.turn(py, &session)? else {
+            return Ok(false);
+        };
+        let late = self
+            .state
+            .with(py, |state| std::mem::take(&mut state.late_records));
+        for records in late {
+            turn.feed(records.bind(py))?;
+        }
+        Ok(true)
     }
 
     /// Gives the protocol what has arrived, then sends what wants to go.
@@ -102,10 +135,11 @@ impl Tls {
             let end = self.deliver_to_buffer(&session, &target)?;
             return self.react(py, end);
         }
-        if !session.is_plain() {
-            return self.call_protocol(py, intern!(py, "_do_read__copied"));
-        }
-        let (data, end) = session.read(py)?;
+        let Some(turn) = self.turn(py, &session)? else {
+            return Ok(());
+        };
+        let (data, end) = turn.read(py)?;
+        drop(turn);
         if let Some(data) = data {
             target.call_method1(intern!(py, "data_received"), (data,))?;
         }
@@ -118,12 +152,20 @@ impl Tls {
     /// record, and it takes an empty buffer for the end of the stream.
     fn deliver_to_buffer(&self, session: &Session, target: &Bound<'_, PyAny>) -> PyResult<End> {
         let py = target.py();
-        if session.is_plain() && session.is_drained(py)? {
+        let Some(turn) = self.turn(py, session)? else {
+            return Ok(End::Again);
+        };
+        if turn.plain && turn.is_drained(py)? {
             return Ok(End::Again);
         }
+        drop(turn);
         let hint = session.incoming_bytes(py)?;
         let buffer = target.call_method1(intern!(py, "get_buffer"), (hint,))?;
-        let (count, end) = session.read_to(&buffer)?;
+        let Some(turn) = self.turn(py, session)? else {
+            return Ok(End::Again);
+        };
+        let (count, end) = turn.read_to(&buffer)?;
+        drop(turn);
         if count > 0 {
             if end.is_none()
                 && let Some(protocol) = self.protocol(py)

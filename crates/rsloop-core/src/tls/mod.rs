@@ -7,7 +7,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `state` | the state, as Rust and the inherited code see it |
-//! | `session` | the `SSLObject` with its two `MemoryBIO`s: data in and out |
+//! | `session` | the `SSLObject` with its two `MemoryBIO`s |
+//! | `turn` | what moves data in and out of it, for one thread at a time |
 //! | `incoming` | from received records to `data_received` |
 //! | `outgoing` | from `write` to records, and flow control |
 //! | `direct` | OpenSSL's own functions on that session, where it can be reached |
@@ -21,6 +22,7 @@ mod libssl;
 mod outgoing;
 mod session;
 mod state;
+mod turn;
 
 pub(crate) use state::Tls;
 

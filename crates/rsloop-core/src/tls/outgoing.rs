@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::session::Session;
 use super::state::{Lower, OfTransport, Phase, Tls};
+use super::turn::Turn;
 use crate::py::buffer;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::piece::Piece;
@@ -146,9 +147,12 @@ impl Tls {
             state.phase == Phase::Wrapped && state.backlog.is_empty()
         });
         let mut taken = 0;
-        if now && let Some(session) = self.session(py) {
-            taken = session.write(data)?;
-            if taken > 0 && session.is_plain() {
+        if now
+            && let Some(session) = self.session(py)
+            && let Some(turn) = Turn::begin(&session)
+        {
+            taken = turn.write(data)?;
+            if taken > 0 && turn.plain {
                 return Ok(()); // all of it
             }
         }
@@ -183,8 +187,18 @@ impl Tls {
         let Some(session) = self.session(py) else {
             return Ok(());
         };
+        if !self.state.with(py, |state| state.backlog.is_empty()) {
+            match self.turn(py, &session)? {
+                Some(turn) => self.write_backlog_in(py, &turn)?,
+                None => return Ok(()),
+            }
+        }
+        self.send_records_of(py, &session)
+    }
+
+    fn write_backlog_in(&self, py: Python<'_>, turn: &Turn<'_>) -> PyResult<()> {
         while let Some(piece) = self.state.with(py, |state| state.backlog.pop(py)) {
-            let written = session.write_piece(py, &piece);
+            let written = turn.write_piece(py, &piece);
             let taken = *written.as_ref().unwrap_or(&0);
             if let Some(rest) = piece.without(py, taken) {
                 self.state.with(py, |state| state.backlog.unpop(py, rest));
@@ -193,7 +207,7 @@ impl Tls {
                 break;
             }
         }
-        self.send_records_of(py, &session)
+        Ok(())
     }
 
     /// Sends the session's records unless the transport below is full, and pauses or resumes the
@@ -216,10 +230,17 @@ impl Tls {
             && let Some(Lower::Stream(stream)) = &lower
         {
             if direct.outgoing_bytes() > 0 {
+                let Some(_turn) = self.turn(py, session)? else {
+                    return Ok(());
+                };
                 Stream::write_from(stream.bind(py), |space| direct.take(space))?;
             }
         } else if let Some(lower) = lower {
-            let records = session.take(py)?;
+            let Some(turn) = self.turn(py, session)? else {
+                return Ok(());
+            };
+            let records = turn.take(py)?;
+            drop(turn);
             if !records.as_bytes().is_empty() {
                 match lower {
                     Lower::Stream(stream) => Stream::write(stream.bind(py), &records)?,

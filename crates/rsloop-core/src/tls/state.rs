@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyType};
 
 use super::backlog::Backlog;
 use super::session::Session;
+use super::turn::Turn;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::piece::Piece;
@@ -76,6 +78,8 @@ pub(super) struct State {
     pub(super) incoming_limits: Limits,
     pub(super) outgoing_limits: Limits,
     pub(super) backlog: Backlog,
+    /// What came from a transport that is not our own while somebody else was in the session.
+    pub(super) late_records: Vec<Py<PyBytes>>,
 }
 
 /// Bytes in a buffer above and below which a side is paused and resumed.
@@ -144,6 +148,34 @@ impl Tls {
         self.state.with(py, |state| state.session.clone())
     }
 
+    /// A turn in the session; `None` while somebody else is inside, and then the loop goes on with
+    /// the connection soon.
+    #[inline]
+    pub(super) fn turn<'a>(
+        &self,
+        py: Python<'_>,
+        session: &'a Session,
+    ) -> PyResult<Option<Turn<'a>>> {
+        let turn = Turn::begin(session);
+        if turn.is_none() {
+            self.go_on_soon(py)?;
+        }
+        Ok(turn)
+    }
+
+    /// Has the loop do what was left undone.
+    #[cold]
+    fn go_on_soon(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(protocol) = self.protocol(py) else {
+            return Ok(());
+        };
+        let go_on = protocol.getattr(intern!(py, "_go_on"))?;
+        let loop_ = protocol.getattr(intern!(py, "_loop"))?;
+        loop_
+            .call_method1(intern!(py, "call_soon_threadsafe"), (go_on,))
+            .map(drop)
+    }
+
     /// The protocol, unless the connection is lost.
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.state.with(py, |state| {
@@ -175,6 +207,7 @@ impl Tls {
                 incoming_limits: Limits::default(),
                 outgoing_limits: Limits::default(),
                 backlog: Backlog::default(),
+                late_records: Vec::new(),
             }),
         }
     }
@@ -204,6 +237,7 @@ impl Tls {
         let released = self.state.with(py, |state| {
             state.backlog.clear();
             (
+                std::mem::take(&mut state.late_records),
                 state.protocol.take(),
                 state.session.take(),
                 state.lower.take(),
@@ -369,6 +403,45 @@ impl Tls {
     #[setter]
     fn set_conn_lost(&self, py: Python<'_>, value: u32) {
         self.state.with(py, |state| state.conn_lost = value);
+    }
+
+    /// Take records that a transport which is not our own has received.
+    fn take_records(&self, records: Bound<'_, PyBytes>) -> PyResult<()> {
+        let py = records.py();
+        let records = records.unbind();
+        self.state
+            .with(py, |state| state.late_records.push(records));
+        self.records_arrived(py)
+    }
+
+    /// Go on with what the connection is at.
+    fn go_on(&self, py: Python<'_>) -> PyResult<()> {
+        self.records_arrived(py)
+    }
+
+    /// Call step(), which uses the SSLObject, and return True. Return False, and go on soon, while
+    /// somebody else is inside of the session.
+    fn in_turn(&self, step: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = step.py();
+        let Some(session) = self.session(py) else {
+            return Ok(false);
+        };
+        let Some(_turn) = self.turn(py, &session)? else {
+            return Ok(false);
+        };
+        step.call0()?;
+        Ok(true)
+    }
+
+    /// Return whether somebody is inside of the session, and if so go on soon.
+    fn has_to_wait(&self, py: Python<'_>) -> PyResult<bool> {
+        let occupied = self
+            .session(py)
+            .is_some_and(|session| session.occupied.get());
+        if occupied {
+            self.go_on_soon(py)?;
+        }
+        Ok(occupied)
     }
 
     /// Give the protocol what has arrived, then send what wants to go.

@@ -6,6 +6,7 @@ import sys
 from asyncio import sslproto
 from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
+from collections.abc import Callable
 from typing import Any, cast
 
 from rsloop_core._core import Tls, attach_tls_methods, open_tls
@@ -128,6 +129,46 @@ class SSLProtocol(sslproto.SSLProtocol):
         """Go on sending records: the transport below has room again."""
         self._ssl_writing_paused = False
         self._process_outgoing()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take records from a transport that is not our own: TLS in TLS."""
+        self._tls.take_records(bytes(self._ssl_buffer_view[:nbytes]))
+
+    def _go_on(self) -> None:
+        self._tls.go_on()
+
+    # The two steps in which OpenSSL works outside of Rust, each for one thread at a time.
+
+    def _do_handshake(self) -> None:
+        self._step(self._sslobj.do_handshake, self._on_handshake_complete)
+
+    def _do_shutdown(self) -> None:
+        if self._eof_received:
+            self._on_unwrapped(None)
+        else:
+            self._step(self._sslobj.unwrap, self._on_unwrapped)
+
+    def _step(self, step: Callable[[], object], done: Callable[[Any], None]) -> None:
+        try:
+            if not self._tls.in_turn(step):
+                return
+        except sslproto.SSLAgainErrors:
+            self._process_outgoing()
+        except ssl.SSLError as error:
+            done(error)
+        else:
+            done(None)
+
+    def _on_unwrapped(self, error: ssl.SSLError | None) -> None:
+        if error is None:
+            self._process_outgoing()
+            self._call_eof_received()
+        self._on_shutdown_complete(error)
+
+    def _do_flush(self) -> None:
+        # It ends the reading, so what has arrived must have been read.
+        if not self._tls.has_to_wait():
+            super()._do_flush()  # type: ignore[misc]
 
     def _do_read(self) -> None:
         self._tls.do_read()
