@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -51,6 +52,35 @@ def test_the_last_of_a_storm_is_not_lost(
     for number in {signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM}:
         loop.remove_signal_handler(number)
     assert capfd.readouterr().err == ""
+
+
+def test_the_last_of_a_storm_is_not_lost_where_sockets_have_little_room(
+    loop: Loop, loop_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdlib_fault(loop_kind, "loses what comes when its socket is full")
+    pair = socket.socketpair
+
+    def small_pair() -> tuple[socket.socket, socket.socket]:
+        sockets = pair()
+        for sock in sockets:
+            # As little as the kernel allows: room for some six numbers on Linux.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        return sockets
+
+    def storm() -> None:
+        for _ in range(20):
+            signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR2)
+
+    ran: list[int] = []
+    monkeypatch.setattr(socket, "socketpair", small_pair)
+    loop.add_signal_handler(signal.SIGUSR1, ran.append, signal.SIGUSR1)
+    loop.add_signal_handler(signal.SIGUSR2, loop.stop)
+    loop.call_soon(storm)
+    loop.run_forever()
+    assert ran
+    loop.remove_signal_handler(signal.SIGUSR1)
+    loop.remove_signal_handler(signal.SIGUSR2)
 
 
 def test_a_storm_from_another_process_while_a_callback_blocks(loop: Loop, loop_kind: str) -> None:

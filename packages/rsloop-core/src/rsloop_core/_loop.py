@@ -38,6 +38,7 @@ class Loop(
     __slots__ = (
         "_asyncgens",
         "_asyncgens_shutdown_called",
+        "_calm",
         "_children",
         "_clock_resolution",
         "_coroutine_origin_tracking_enabled",

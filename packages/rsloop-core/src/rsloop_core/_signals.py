@@ -14,6 +14,9 @@ _Ts = TypeVarTuple("_Ts")
 #: More signal numbers than this, read at once, may have been more than the socket had room for.
 _STORM = 64
 
+#: More than a byte in a message of its own takes of a socket's buffer, on any kernel.
+_ROOM_FOR_A_NUMBER = 4096
+
 #: What signal.set_wakeup_fd() calls no descriptor.
 _NONE = -1
 
@@ -52,6 +55,8 @@ class Signals(asyncio.SelectorEventLoop):
     _numbers_found: set[int]
     #: Whether the last reading found a storm.
     _stormy: bool
+    #: So many numbers always find room in the pair.
+    _calm: int
     #: Whether the current run has made the pair the wakeup descriptor by itself.
     _guarding: bool
 
@@ -63,6 +68,7 @@ class Signals(asyncio.SelectorEventLoop):
         self._numbers_read = 0
         self._numbers_found = set()
         self._stormy = False
+        self._calm = 0
         self._guarding = False
 
     def _close_self_pipe(self) -> None:
@@ -74,6 +80,8 @@ class Signals(asyncio.SelectorEventLoop):
             self._ssock, self._csock = socket.socketpair()
             self._ssock.setblocking(False)
             self._csock.setblocking(False)
+            room = self._csock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            self._calm = min(_STORM, room // _ROOM_FOR_A_NUMBER)
             self._pair_process = os.getpid()
             self._internal_fds += 1
             self._add_reader(self._ssock.fileno(), self._read_from_self)
@@ -102,13 +110,26 @@ class Signals(asyncio.SelectorEventLoop):
     def _read_from_self(self) -> None:
         """Handle the signals whose numbers wait in the pair, and those that found it full.
 
-        Each number is written before Python's handler runs, so what was noted before the reading
-        and is not among the numbers was refused. Only a storm fills the pair; without one, a note
-        may be late, of a number that an earlier reading has found.
+        Why nothing is lost, and nothing slept over. For each signal the interpreter's handler in C
+        marks it, and then tries to write its number. Python's handler, which notes it, runs later
+        in the main thread: before the next Python function there begins.
 
-        What is refused while a storm is read is noted later, and perhaps nothing comes after it:
-        a storm is followed by another look. That leaves out what the storm has brought, whose
-        handlers had not run yet when their kind was refused.
+        1. A number that was written makes the pair readable. The reading that finds it queues the
+           loop's handler.
+        2. A number that was refused found the pair full, hence readable: a reading is to come, or
+           in progress, that takes more than `_calm` numbers: a storm. It begins after the refusal
+           or is in progress at that moment.
+        3. If it begins after the refusal, the note is there when it begins. The number is handled
+           as one of those that are noted and not found; if it is found, that was an earlier
+           signal of its kind, whose handler has yet to run and will run after both.
+        4. If it was in progress, the note may come after the copy. Perhaps nothing makes the pair
+           readable again, so that a storm is followed by another look, in the next turn. By then
+           the note is there. If the storm has brought a number of its kind, its handler has been
+           queued by the storm and runs after the refusal: it is left out. That holds as long as
+           this look is no storm itself; in one, point 3 holds again.
+        5. A note may be late also of a number that was written, and found by the reading before:
+           in point 4 it is left out, and without a storm before or now nothing was refused. So a
+           lone signal is never handled twice.
         """
         noted = self._noted_signals.copy()
         self._noted_signals -= noted  # and not what is noted between the two lines
@@ -116,7 +137,7 @@ class Signals(asyncio.SelectorEventLoop):
         self._numbers_read = 0
         inherited: Any = super()
         inherited._read_from_self()
-        after_storm, self._stormy = self._stormy, self._numbers_read > _STORM
+        after_storm, self._stormy = self._stormy, self._numbers_read > self._calm
         refused = noted - self._numbers_found
         if self._stormy:
             self.call_soon(self._read_from_self)
