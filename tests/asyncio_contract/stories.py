@@ -9,7 +9,7 @@ from typing import Any
 class Story:
     """Plays operations on one loop, and keeps what can be seen of it.
 
-    An operation is the name of a method, with spaces for underscores.
+    An operation is the name of a method, with spaces for underscores; it may be a coroutine.
     """
 
     #: How often the loop looks at its descriptors after each operation.
@@ -38,6 +38,8 @@ class Story:
             for operation in operations:
                 try:
                     result: object = getattr(self, operation.replace(" ", "_"))()
+                    if asyncio.iscoroutine(result):
+                        result = await result
                 except (OSError, RuntimeError, TypeError, ValueError) as error:
                     result = repr(error)
                 await self.settle()
