@@ -72,10 +72,12 @@ pub(crate) fn loop_closed() -> PyErr {
     PyRuntimeError::new_err("the event loop is closed")
 }
 
-/// Refusal of executor work in a child process whose executor's threads stayed with the parent.
+/// Refusal of futures in a child process whose executor's threads stayed with the parent.
 pub(crate) fn forked() -> PyErr {
     PyRuntimeError::new_err(
-        "this process was forked after Rust futures had been started, and their threads stayed \
-         with the parent: start the child with the 'spawn' or 'forkserver' method instead",
+        "this process was forked after Rust futures had been started, and their executor's \
+         threads stayed with the parent: start the child with the 'spawn' or 'forkserver' method, \
+         start no future before the fork, or build the extension with the feature 'tokio' of \
+         rsloop-bridge, whose runtime begins afresh in a child",
     )
 }

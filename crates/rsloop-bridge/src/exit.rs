@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::fork;
+
 /// How long the hook waits for polls in progress.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static EXITING: AtomicBool = AtomicBool::new(false);
 static POLLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Proof that a poll may proceed; the exit hook waits until it is dropped.
-pub(crate) struct PollGuard(());
+/// Proof that a poll may proceed; the exit hook waits until it is dropped. Holds the generation
+/// that it is counted in: a child of `fork` has none of its parent's polls.
+pub(crate) struct PollGuard(u32);
 
 impl PollGuard {
     /// None once the interpreter is exiting.
@@ -27,15 +30,22 @@ impl PollGuard {
         // Both orders are sequentially consistent, here and in the hook: either the hook sees
         // this poll counted, or this poll sees the hook's flag.
         POLLS.fetch_add(1, Ordering::SeqCst);
-        let guard = Self(());
+        let guard = Self(fork::generation());
         (!EXITING.load(Ordering::SeqCst)).then_some(guard)
     }
 }
 
 impl Drop for PollGuard {
     fn drop(&mut self) {
-        POLLS.fetch_sub(1, Ordering::SeqCst);
+        if self.0 == fork::generation() {
+            POLLS.fetch_sub(1, Ordering::SeqCst);
+        }
     }
+}
+
+/// Forgets the polls that the parent's threads were making at the fork. In the child.
+pub(crate) fn after_fork() {
+    POLLS.store(0, Ordering::SeqCst);
 }
 
 /// Whether the exit hook has run. From then on the bridge leaks what it holds.

@@ -80,7 +80,7 @@ impl Port {
     }
 
     fn push(self: &Arc<Self>, item: Item) {
-        if exit::is_exiting() || self.generation != fork::generation() {
+        if exit::is_exiting() || self.is_inherited() {
             // Nobody will drain again, and dropping could touch an interpreter that is gone.
             std::mem::forget(item);
             return;
@@ -107,6 +107,9 @@ impl Port {
     /// Delivers what is in the inbox now. On the loop's thread. True if the caller must see to
     /// it that the loop drains again.
     pub(crate) fn drain(&self, py: Python<'_>) -> bool {
+        if self.is_inherited() {
+            return false;
+        }
         self.draining.store(true, Ordering::Relaxed);
         self.inbox.drain(|item| match item {
             Item::Deliver(item) => item.deliver(py),
@@ -138,7 +141,7 @@ impl Port {
             self.closed.store(true, Ordering::SeqCst);
             std::mem::take(&mut *list)
         };
-        if exit::is_exiting() || self.generation != fork::generation() {
+        if exit::is_exiting() || self.is_inherited() {
             std::mem::forget(pending);
             return;
         }
@@ -152,7 +155,13 @@ impl Port {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::SeqCst) && self.generation == fork::generation()
+        !self.closed.load(Ordering::SeqCst) && !self.is_inherited()
+    }
+
+    /// Whether this is a forked child's copy of a port of its parent's. What belongs to that is
+    /// leaked: never run, never dropped.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     /// Whether this is the loop's thread.

@@ -18,7 +18,7 @@ use crate::exit::PollGuard;
 use crate::handover::Handover;
 use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
-use crate::{error, exit, scope};
+use crate::{error, exit, fork, scope};
 
 /// Where the first poll happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,8 @@ where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
+    // Before the poll, which may start the executor's threads.
+    fork::register(py)?;
     let Some(_guard) = PollGuard::enter() else {
         return Err(error::shutting_down());
     };
@@ -143,7 +145,7 @@ where
         let Some(task) = self.0.wake() else {
             return;
         };
-        if exit::is_exiting() {
+        if exit::is_exiting() || task.link.port().is_inherited() {
             // Never polled again, never dropped.
             std::mem::forget(task);
             return;
@@ -267,6 +269,10 @@ where
     }
 
     fn cancel(self: Arc<Self>, py: Python<'_>) {
+        if self.link.port().is_inherited() {
+            std::mem::forget(self);
+            return;
+        }
         let stage = self.stage.cancel();
         if stage.is_some() {
             // Detached, because what it drops may wait for a thread that wants to attach.

@@ -6,12 +6,18 @@
 //! | `smol` | smol's global executor | smol's threads for them |
 //! | `tokio` | a runtime of tokio's with many threads | the same runtime's threads for them |
 //!
+//! A child made by `fork` has none of its parent's threads. There a runtime of tokio's is built
+//! anew, as is an executor whose [`after_fork`](Executor::after_fork) says how; `Send` futures are
+//! refused where that cannot be, and blocking calls run on threads of their own.
+//!
 //! If more than one is enabled, `tokio` is taken before `smol`, and that before `async-std`. An
 //! extension that enables none, or has an executor of its own, calls [`set_executor`] while its
 //! module is being imported.
 
 #[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
 mod async_std;
+#[cfg(all(any(feature = "async-std", feature = "smol"), not(feature = "tokio")))]
+mod forked;
 #[cfg(all(feature = "smol", not(feature = "tokio")))]
 mod smol;
 #[cfg(feature = "tokio")]
@@ -20,13 +26,14 @@ mod tokio;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
-use pyo3::PyResult;
+use pyo3::{PyErr, PyResult};
 
-use crate::{error, fork};
+use crate::error;
+use crate::fork::PerProcess;
 
 #[cfg(feature = "tokio")]
 pub use self::tokio::Tokio;
@@ -47,6 +54,16 @@ pub trait Executor: Send + Sync + 'static {
     /// threads, until the guard is dropped. Most executors have no such notion.
     fn enter(&self) -> EnterGuard<'_> {
         EnterGuard(None)
+    }
+
+    /// What takes the place of this executor in a child made by `fork`, where its threads are not.
+    ///
+    /// Called in the child, with its first future. `self` is a copy of what the parent had, as it
+    /// was at the fork: its locks may be taken for ever, and its queues hold the parent's work. So
+    /// build a new one. None, which is what this does if it is not defined, refuses `Send` futures
+    /// in the child.
+    fn after_fork(&self) -> Option<Box<dyn Executor>> {
+        None
     }
 }
 
@@ -75,15 +92,15 @@ impl<T> Held for T {}
 /// Makes all `Send` futures of this extension run on `executor`, in place of the one of the
 /// crate's features.
 ///
-/// Once, and before the first future: best while the module is being imported.
+/// Once in a process, and before its first future: best while the module is being imported.
 ///
 /// # Errors
 /// The executor itself, if futures have run already or another executor was set.
 pub fn set_executor<E: Executor>(executor: E) -> Result<(), ExecutorInUse<E>> {
     let mut new = Some(executor);
-    CHOSEN.get_or_init(|| {
-        new.take()
-            .map(|executor| Box::new(executor) as Box<dyn Executor>)
+    CHOSEN.get_or_init(|_| {
+        let executor = new.take().map(|executor| Box::new(executor) as _);
+        executor.ok_or(Lack::NoFeature)
     });
     match new {
         None => Ok(()),
@@ -110,9 +127,28 @@ impl<E> fmt::Display for ExecutorInUse<E> {
 
 impl<E> std::error::Error for ExecutorInUse<E> {}
 
-/// The executor in use, from the first look on; None if there is no feature for one, and none
-/// was set.
-static CHOSEN: OnceLock<Option<Box<dyn Executor>>> = OnceLock::new();
+/// The executor of this process, from the first look on.
+static CHOSEN: PerProcess<Chosen> = PerProcess::new();
+
+type Chosen = Result<Box<dyn Executor>, Lack>;
+
+/// Why there is no executor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    /// The crate has no feature for one, and none was set.
+    NoFeature,
+    /// Its threads stayed with the parent.
+    Forked,
+}
+
+impl From<Lack> for PyErr {
+    fn from(lack: Lack) -> Self {
+        match lack {
+            Lack::NoFeature => error::no_executor(),
+            Lack::Forked => error::forked(),
+        }
+    }
+}
 
 /// A task that an executor polls.
 pub(crate) trait Drive: Send + Sync {
@@ -167,36 +203,45 @@ pub(crate) enum Threads {
     Blocking,
 }
 
-/// The executor, unless there is none, or its threads were lost in a fork.
-pub(crate) fn available() -> PyResult<&'static dyn Executor> {
-    /// One more than the generation that started the executor's threads; 0 before that.
-    static STARTED_IN: AtomicU32 = AtomicU32::new(0);
-
-    let executor = chosen().ok_or_else(error::no_executor)?;
-    let mine = fork::generation() + 1;
-    match STARTED_IN.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed) {
-        Err(started_in) if started_in != mine => Err(error::forked()),
-        _ => Ok(executor),
+/// Refuses a future that has to wait for a thread, unless there is an executor.
+pub(crate) fn available() -> PyResult<()> {
+    match chosen() {
+        Ok(_) => Ok(()),
+        Err(lack) => Err((*lack).into()),
     }
 }
 
 /// Gives a task to the executor.
 pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
-    let executor = available()?;
     // An executor that cannot start its threads panics.
-    error::caught(|| match threads {
-        Threads::Polling => executor.spawn(Work(task)),
-        Threads::Blocking => executor.spawn_blocking(BlockingCall(task)),
-    })
+    error::caught(|| {
+        match (chosen(), threads) {
+            (Ok(executor), Threads::Polling) => executor.spawn(Work(task)),
+            (Ok(executor), Threads::Blocking) => executor.spawn_blocking(BlockingCall(task)),
+            // It needs nothing of an executor but a thread.
+            (Err(Lack::Forked), Threads::Blocking) => {
+                thread::spawn(|| BlockingCall(task).run());
+            }
+            (Err(lack), _) => return Err((*lack).into()),
+        }
+        Ok(())
+    })?
 }
 
 /// Makes the executor the current one of this thread, until the guard is dropped.
 pub(crate) fn enter() -> EnterGuard<'static> {
-    chosen().map_or(EnterGuard(None), Executor::enter)
+    match chosen() {
+        Ok(executor) => executor.enter(),
+        Err(_) => EnterGuard(None),
+    }
 }
 
-fn chosen() -> Option<&'static dyn Executor> {
-    CHOSEN.get_or_init(of_feature).as_deref()
+fn chosen() -> &'static Chosen {
+    CHOSEN.get_or_init(|parents| match parents {
+        None => of_feature().ok_or(Lack::NoFeature),
+        Some(Ok(executor)) => executor.after_fork().ok_or(Lack::Forked),
+        Some(Err(lack)) => Err(*lack),
+    })
 }
 
 /// The executor this crate was built with.
@@ -204,9 +249,9 @@ fn of_feature() -> Option<Box<dyn Executor>> {
     #[cfg(feature = "tokio")]
     return Some(Box::new(Tokio::new()));
     #[cfg(all(feature = "smol", not(feature = "tokio")))]
-    return Some(Box::new(smol::Smol));
+    return Some(Box::new(smol::Smol::default()));
     #[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
-    return Some(Box::new(async_std::AsyncStd));
+    return Some(Box::new(async_std::AsyncStd::default()));
     #[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
     return None;
 }
@@ -240,7 +285,9 @@ mod tests {
         let polled_before = threads == Threads::Blocking;
         let teller = Teller(Mutex::new((polled_before, sender)));
         // Not by `spawn`, whose errors are Python's: these tests are not linked to that.
-        let executor = super::chosen().expect("a feature is enabled");
+        let Ok(executor) = super::chosen() else {
+            panic!("a feature is enabled");
+        };
         match threads {
             Threads::Polling => executor.spawn(Work(Arc::new(teller))),
             Threads::Blocking => executor.spawn_blocking(BlockingCall(Arc::new(teller))),

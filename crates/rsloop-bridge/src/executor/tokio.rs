@@ -1,10 +1,9 @@
 //! A runtime of tokio's.
 
-use std::sync::OnceLock;
-
 use ::tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{BlockingCall, EnterGuard, Executor, Work};
+use crate::fork::PerProcess;
 
 /// The executor of the feature `tokio`: a runtime with many threads.
 ///
@@ -22,11 +21,14 @@ impl Tokio {
     /// The runtime that the bridge uses if no other executor was set, built with the first call.
     /// It has every driver that tokio's features allow, and never ends.
     ///
+    /// A child made by `fork` builds a runtime of its own: ask again there, for handles of the
+    /// parent's are dead in it.
+    ///
     /// # Panics
     /// If the system gives no threads or no descriptors for it.
     pub fn handle() -> &'static Handle {
-        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-        let runtime = RUNTIME.get_or_init(|| {
+        static RUNTIME: PerProcess<Runtime> = PerProcess::new();
+        let runtime = RUNTIME.get_or_init(|_parents| {
             let mut builder = Builder::new_multi_thread();
             builder.enable_all().thread_name("rsloop-bridge-tokio");
             builder.build().expect("tokio can start its threads")
@@ -57,5 +59,9 @@ impl Executor for Tokio {
 
     fn enter(&self) -> EnterGuard<'_> {
         EnterGuard::new(self.runtime().enter())
+    }
+    fn after_fork(&self) -> Option<Box<dyn Executor>> {
+        // A runtime that the extension built is for the extension to build again.
+        self.0.is_none().then(|| Box::new(Self::new()) as _)
     }
 }

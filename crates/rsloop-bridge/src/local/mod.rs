@@ -129,6 +129,10 @@ where
     }
 
     fn cancel(self: Arc<Self>, py: Python<'_>) {
+        if self.link.port().is_inherited() {
+            std::mem::forget(self);
+            return;
+        }
         let awaitable = self.link.let_go();
         let locals = self.link.end();
         match self.future.get() {

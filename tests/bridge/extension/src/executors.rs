@@ -52,6 +52,21 @@ fn sleep_by_tokio(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     })
 }
 
+/// Sleeps by async-std's clock, from the first poll on.
+#[pyfunction]
+fn sleep_by_async_std(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async {
+        async_std::task::sleep(std::time::Duration::from_millis(1)).await;
+        Ok("slept")
+    })
+}
+
+/// Starts async-std's threads without the bridge.
+#[pyfunction]
+fn start_async_std(py: Python<'_>) {
+    py.detach(|| async_std::task::block_on(async_std::task::spawn(async {})));
+}
+
 /// Blocks a thread until the gate is open, and ends as told.
 #[pyfunction]
 #[pyo3(signature = (end, gate = None, drops = None))]
@@ -110,6 +125,10 @@ mod own {
         fn spawn_blocking(&self, call: BlockingCall) {
             std::thread::spawn(|| call.run());
         }
+
+        fn after_fork(&self) -> Option<Box<dyn Executor>> {
+            Some(Box::new(Self))
+        }
     }
 }
 
@@ -120,6 +139,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(executor, module)?)?;
     module.add_function(wrap_pyfunction!(entered, module)?)?;
     module.add_function(wrap_pyfunction!(sleep_by_tokio, module)?)?;
+    module.add_function(wrap_pyfunction!(sleep_by_async_std, module)?)?;
+    module.add_function(wrap_pyfunction!(start_async_std, module)?)?;
     module.add_function(wrap_pyfunction!(spawn_blocking_into_py, module)?)?;
     module.add_function(wrap_pyfunction!(call_blocking, module)?)?;
     module.add_function(wrap_pyfunction!(run, module)?)?;
