@@ -3,10 +3,11 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
-LOOPS = ["asyncio", "uvloop", "rsloop"]
+LOOPS = ["asyncio", "uvloop", "rsloop", "deaf"]
 SCRIPTS = {
     "pending future held by the module": """
         async def main():
@@ -81,5 +82,6 @@ def test_exit_is_silent(loop: str, script: str) -> None:
             text=True,
             timeout=30,
             check=False,
+            cwd=Path(__file__).parent,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

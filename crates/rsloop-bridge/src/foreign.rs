@@ -4,6 +4,7 @@
 //! that closes drops its readers, and the callback's drop tells us so; these loops have no other
 //! hook. Loops without `add_reader` are woken by `call_soon_threadsafe`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError};
@@ -49,6 +50,7 @@ fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Po
         port: Arc::clone(&port),
         event_loop: event_loop.clone().unbind(),
         watched: Some(watched),
+        due: AtomicBool::new(false),
     };
     // In an empty context: the reader lives as long as the loop, and must not keep alive what
     // the context of its first user refers to.
@@ -106,6 +108,7 @@ fn call_soon_threadsafe(weak: &Bound<'_, PyWeakrefReference>, port: &Arc<Port>) 
         port: Arc::clone(port),
         event_loop: event_loop.clone().unbind(),
         watched: None,
+        due: AtomicBool::new(true),
     };
     event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (doorbell,))?;
     Ok(())
@@ -118,6 +121,8 @@ struct Doorbell {
     event_loop: Py<PyAny>,
     /// What the loop watches to call this; it drops such a reader only when it closes.
     watched: Option<Arc<Descriptor>>,
+    /// Whether it is among the loop's callbacks; a loop drops those only when it closes.
+    due: AtomicBool,
 }
 
 #[pymethods]
@@ -125,6 +130,7 @@ impl Doorbell {
     /// Drains the inbox.
     fn __call__(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
+        this.due.store(false, Ordering::Relaxed);
         if let Some(watched) = &this.watched {
             let wakeup = watched.read().unwrap_or_else(PoisonError::into_inner);
             wakeup.as_ref().inspect(|wakeup| wakeup.silence());
@@ -132,6 +138,7 @@ impl Doorbell {
         if this.port.drain(slf.py()) {
             // What a drain posts to its own loop needs no system call to be seen.
             let event_loop = this.event_loop.bind(slf.py());
+            this.due.store(true, Ordering::Relaxed);
             event_loop.call_method1(intern!(slf.py(), "call_soon"), (slf,))?;
         }
         Ok(())
@@ -148,7 +155,8 @@ impl Doorbell {
 
 impl Drop for Doorbell {
     fn drop(&mut self) {
-        if self.watched.is_some() && !exit::is_exiting() {
+        let closed = self.watched.is_some() || *self.due.get_mut();
+        if closed && !exit::is_exiting() {
             Python::attach(|py| self.port.close(py));
         }
     }

@@ -22,9 +22,9 @@ fn generate() -> String {
     let header = plain_links(&String::from_utf8(bytes).unwrap());
     let declarations = header.trim_end().strip_suffix(GUARD_END);
     let declarations = declarations.expect("cbindgen ends with the include guard");
-    let [loader, completer] = ["loader.h", "completer.h"]
+    let parts = ["loader.h", "port.h", "bells.h", "completer.h"]
         .map(|name| std::fs::read_to_string(here.join("tests/header").join(name)).unwrap());
-    format!("{}\n{loader}{completer}", declarations.trim_end())
+    format!("{}\n{}", declarations.trim_end(), parts.concat())
 }
 
 /// Turns rustdoc's links, [`name`](place) and [`name`], into the names alone.
