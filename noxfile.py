@@ -20,6 +20,7 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}{FREE_THREADED}"
 PYTHONS = list(dict.fromkeys([HERE, "3.11", "3.12", "3.13", "3.14", "3.15", "3.13t", "3.14t"]))
 INSTALLS = [nox.param(kind, id=kind) for kind in ("wheel", "sdist")]
 GROUPS = nox.project.load_toml("pyproject.toml")
+SUITES = nox.project.load_toml("tests/upstream/suites.toml")
 OURS = ("rsloop", "rsloop-core", "rsloop-bridge")
 # One of each minor version that the manifests allow; the lock files hold the last.
 PYO3 = ("0.28.3", "0.29.0", "0.30.1")
@@ -254,7 +255,17 @@ def examples(session: nox.Session) -> None:
 def cpython(session: nox.Session) -> None:
     """Run CPython's own test_asyncio on the stdlib loop and on rsloop, and compare."""
     install_ours(session)
-    session.run("python", "tests/cpython/run.py", *session.posargs)
+    session.run("python", "tests/upstream/cpython.py", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("suite", [nox.param(name, id=name) for name in SUITES])
+def upstream(session: nox.Session, suite: str) -> None:
+    """Run a package's own tests on the stdlib loop and on rsloop, and compare."""
+    install_ours(session)
+    package = f"{suite}=={SUITES[suite]['version']}"
+    session.install("pip", "pytest>=9,<10", "pytest-timeout", package, *SUITES[suite]["requires"])
+    session.run("python", "tests/upstream/upstream.py", suite, *session.posargs)
 
 
 @nox.session

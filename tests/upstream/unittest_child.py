@@ -1,6 +1,6 @@
 """Run one module of test.test_asyncio on one loop, and write an event a line.
 
-    python tests/cpython/child.py LOOP MODULE EVENTS DONE
+    python tests/upstream/unittest_child.py LOOP MODULE EVENTS DONE
 
 EVENTS is the file written; DONE holds a JSON list of tests to leave out.
 """
@@ -14,46 +14,20 @@ import unittest
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any
+
+import loops
+from outcomes import Events
 
 # Beside these stands EPollEventLoopTests: they change the selector, and rsloop has none.
 SELECTOR_VARIANTS = {"KqueueEventLoopTests", "PollEventLoopTests", "SelectEventLoopTests"}
 
-made = 0
 
-
-def count_loops(kind: Any) -> None:
-    """Count every loop of this kind that is made from now on."""
-    original = kind.__init__
-
-    def counting(self: Any, *args: Any, **kwargs: Any) -> None:
-        global made
-        made += 1
-        original(self, *args, **kwargs)
-
-    kind.__init__ = counting
-
-
-def hand_out(loop_class: Any) -> None:
-    """Make every way in which the tests get a loop give `loop_class`."""
-    # Named at run time: some of these exist in some CPythons only.
-    for name in ("SelectorEventLoop", "EventLoop"):
-        for module in (asyncio, asyncio.unix_events):
-            if hasattr(module, name):
-                setattr(module, name, loop_class)
-    policy = next(
-        getattr(asyncio.unix_events, name)
-        for name in ("_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy")
-        if hasattr(asyncio.unix_events, name)
-    )
-    policy._loop_factory = loop_class
-
-
-def prepare(module: ModuleType, loop_class: Any) -> None:
+def prepare(module: ModuleType) -> None:
     """Adapt one test module to the loop."""
     tests: Any = vars(module).get("EPollEventLoopTests")
     if tests is not None:
-        tests.create_event_loop = lambda self: loop_class()
+        tests.create_event_loop = lambda self: asyncio.SelectorEventLoop()
 
 
 def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
@@ -65,41 +39,29 @@ def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield item
 
 
-class Events(unittest.TextTestResult):
-    """Writes a line when a test starts and when it has its verdict."""
+class Verdicts(unittest.TextTestResult):
+    """Sends an event when a test starts and when it has its verdict."""
 
-    def __init__(self, output: TextIO) -> None:
+    def __init__(self, events: Events) -> None:
         super().__init__(unittest.runner._WritelnDecorator(sys.stderr), True, 2)
-        self.output = output
+        self.events = events
         self.verdict = "passed"
-        self.made_before = 0
-
-    def send(self, **event: object) -> None:
-        """Write one event."""
-        self.output.write(json.dumps(event) + "\n")
-        self.output.flush()
 
     def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802
         super().startTest(test)
         self.verdict = "passed"
-        self.made_before = made
-        self.send(event="start", test=test.id())
+        self.events.start(test.id())
 
     def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802
         super().stopTest(test)
-        self.send(
-            event="verdict",
-            test=test.id(),
-            verdict=self.verdict,
-            on_loop=made > self.made_before,
-        )
+        self.events.verdict(test.id(), self.verdict)
 
     def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
         super().addError(test, err)
         self.verdict = "failed"
         if not isinstance(test, unittest.TestCase):
             # setUpClass or setUpModule failed: there is no test to start or stop.
-            self.send(event="verdict", test=str(test), verdict="failed", on_loop=False)
+            self.events.verdict(str(test), "failed")
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
         super().addFailure(test, err)
@@ -123,19 +85,12 @@ class Events(unittest.TextTestResult):
 def main(loop: str, name: str, events: Path, done: Path) -> None:
     """Run the module `name` on `loop`."""
     faulthandler.enable()
-    if loop == "rsloop":
-        import rsloop_core
-
-        loop_class: Any = rsloop_core.Loop
-        hand_out(loop_class)
-    else:
-        loop_class = asyncio.SelectorEventLoop
-    count_loops(loop_class)
+    loops.take(loop)
     support: Any = importlib.import_module("test.support")
     # No test may depend on the network or on minutes of patience.
     support.use_resources = {"cpu": None}
     module = importlib.import_module(f"test.test_asyncio.{name}")
-    prepare(module, loop_class)
+    prepare(module)
     leave_out = set(json.loads(done.read_text()))
     suite = unittest.TestSuite(
         case
@@ -143,10 +98,10 @@ def main(loop: str, name: str, events: Path, done: Path) -> None:
         if case.id() not in leave_out and type(case).__name__ not in SELECTOR_VARIANTS
     )
     with events.open("a") as output:
-        result = Events(output)
+        result = Verdicts(Events(output))
         suite.run(result)
         result.printErrors()
-        result.send(event="end")
+        result.events.end()
 
 
 if __name__ == "__main__":
