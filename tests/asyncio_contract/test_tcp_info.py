@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run
+from .conftest import Run, stdlib_fault
 from .connections import SIDES, connection, listening_socket
 from .recorders import Recorder
 
@@ -69,6 +69,32 @@ def test_nagles_algorithm_is_off(run: Run, side: str) -> None:
         async with connection(Recorder, side) as (transport, _, _peer):
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+    run(main())
+
+
+def test_nagles_algorithm_is_off_where_the_socket_names_no_protocol(
+    run: Run, side: str, loop_kind: str
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as listening, socket.socket() as ours:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            ours.connect(listening.getsockname())
+            accepted = listening.accept()[0]
+            assert ours.proto == accepted.proto == 0
+            with accepted:
+                given = accepted if side == "server" else ours
+                connect = (
+                    loop.connect_accepted_socket if side == "server" else loop.create_connection
+                )
+                transport, _ = await connect(asyncio.Protocol, sock=given)
+                off = given.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                transport.close()
+                await asyncio.sleep(0)
+        stdlib_fault(loop_kind, "looks for the number of TCP in the socket's protocol")
+        assert off == 1
 
     run(main())
 

@@ -68,12 +68,14 @@ pub fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Tell whether a socket of this family, type and protocol is one of TCP.
+///
+/// Protocol 0 asks the kernel for the usual one, which for a stream is TCP.
 #[must_use]
 pub fn is_tcp(family: i32, kind: i32, protocol: i32) -> bool {
     let inet = [AddressFamily::INET, AddressFamily::INET6];
     inet.iter().any(|inet| i32::from(inet.as_raw()) == family)
         && u32::try_from(kind) == Ok(SocketType::STREAM.as_raw())
-        && u32::try_from(protocol) == Ok(ipproto::TCP.as_raw().get())
+        && [Ok(0), Ok(ipproto::TCP.as_raw().get())].contains(&u32::try_from(protocol))
 }
 
 /// Let small writes to a TCP socket go out at once.
