@@ -11,32 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import Run
-from .recorders import Calls, Recorder
-
-
-class WritePipe(Calls, asyncio.BaseProtocol):
-    """Records what a write-pipe transport tells."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lost: asyncio.Future[Exception | None] = self._loop.create_future()
-
-    def pause_writing(self) -> None:
-        self.note("pause_writing")
-
-    def resume_writing(self) -> None:
-        self.note("resume_writing")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost.set_result(exc)
-
-
-class ReadPipe(Recorder):
-    """A recorder for a transport that only reads."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.ReadTransport)
-        self.note("connection_made")
+from .pipes import ReadPipe, WritePipe
 
 
 def test_bytes_go_through_a_pipe(run: Run) -> None:

@@ -9,6 +9,7 @@
 //! | `listener.rs` | connections out of a listening socket |
 //! | `socket.rs` | bytes in and out of a connected socket |
 //! | `datagram.rs` | datagrams in and out of a socket |
+//! | `pipe.rs` | bytes in and out of a pipe or a terminal |
 //! | `wakeup.rs` | [`Wakeup`]: the descriptor by which other threads end a wait |
 //! | `sys/` | the system calls: `epoll.rs` and `eventfd.rs` (Linux), `kqueue.rs` and `pipe.rs` (macOS and the BSDs) |
 //!
@@ -23,6 +24,7 @@
 pub mod datagram;
 mod interest;
 pub mod listener;
+pub mod pipe;
 mod poller;
 mod registry;
 pub mod socket;

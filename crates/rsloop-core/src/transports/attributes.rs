@@ -1,63 +1,13 @@
 //! The attributes of a stream transport that inherited code reads and sets.
 
-use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::IntoPyDict;
 
+use super::fields::{fixed, object, value};
 use super::stream::{ProtocolKind, Sock, State, Stream};
 use crate::py::attribute::Attribute;
-
-/// An attribute that is one plain value of the state.
-macro_rules! value {
-    ($name:literal, $field:ident) => {
-        Attribute {
-            name: $name,
-            get: |stream, py| {
-                let value = stream?.state.with(py, |state| state.$field);
-                value.into_py_any(py)
-            },
-            set: |stream, value| {
-                let (new, py) = (value.extract()?, value.py());
-                stream.state.with(py, |state| state.$field = new);
-                Ok(())
-            },
-        }
-    };
-}
-
-/// An attribute that is one object of the state, or `None`.
-macro_rules! object {
-    ($name:literal, $field:ident) => {
-        Attribute {
-            name: $name,
-            get: |stream, py| {
-                let stream = stream?;
-                read(stream, py, |state| {
-                    state.$field.as_ref().map(|it| it.clone_ref(py).into_any())
-                })
-            },
-            set: |stream, value| {
-                let new = value.extract()?;
-                replace(stream, value.py(), |state| {
-                    std::mem::replace(&mut state.$field, new)
-                })
-            },
-        }
-    };
-}
-
-/// An attribute that inherited code initialises, and that says something else here.
-macro_rules! fixed {
-    ($name:literal, $get:expr) => {
-        Attribute {
-            name: $name,
-            get: $get,
-            set: |_, _| Ok(()),
-        }
-    };
-}
 
 pub(super) fn attributes() -> Vec<Attribute<Stream>> {
     vec![

@@ -1,9 +1,10 @@
-//! Transports: the hot halves of `rsloop_core._stream_transport.StreamTransport` and of
-//! `rsloop_core._datagram_transport.DatagramTransport`.
+//! Transports: the hot halves of `rsloop_core._stream_transport.StreamTransport`, of
+//! `rsloop_core._datagram_transport.DatagramTransport` and of `rsloop_core._pipe_transports`.
 //!
-//! The cold halves are CPython's own `_SelectorSocketTransport` and `_SelectorDatagramTransport`,
-//! from which the Python classes derive: half-close, sendfile, repr, the warning for an unclosed
-//! transport; for datagrams also set-up and closing. They keep their state here, behind attributes.
+//! The cold halves are CPython's own `_SelectorSocketTransport`, `_SelectorDatagramTransport` and
+//! `_UnixReadPipeTransport` and `_UnixWritePipeTransport`, from which the Python classes derive:
+//! half-close, sendfile, repr, the warning for an unclosed transport; for datagrams and pipes also
+//! set-up and closing. They keep their state here, behind attributes.
 //!
 //! | file | what it holds |
 //! | --- | --- |
@@ -17,6 +18,8 @@
 //! | `close` | pausing, and the way to `connection_lost` |
 //! | `write_buffer` | what the kernel has refused so far |
 //! | `datagram` | the same for datagrams |
+//! | `pipe` | the same for pipes and terminals |
+//! | `fields` | how a state's fields become attributes |
 //! | `failure` | what an error ends |
 
 mod accept;
@@ -25,7 +28,9 @@ mod attributes;
 mod close;
 mod datagram;
 mod failure;
+mod fields;
 mod open;
+mod pipe;
 mod read;
 mod stream;
 mod write;
@@ -50,6 +55,7 @@ static TURNS: Turns = Turns {
 /// Adds the classes to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     datagram::add_to(module)?;
+    pipe::add_to(module)?;
     module.add_class::<stream::Stream>()?;
     module.add_function(wrap_pyfunction!(accept::accept, module)?)?;
     module.add_function(wrap_pyfunction!(open::open_stream, module)?)?;

@@ -14,6 +14,7 @@ from typing import Any
 
 from rsloop_core._core import LoopBase
 from rsloop_core._datagram_transport import DatagramTransport
+from rsloop_core._pipe_transports import _UnixWritePipeTransport
 from rsloop_core._stream_transport import StreamTransport
 from rsloop_core._tls_protocol import SSLTransport
 
@@ -59,9 +60,11 @@ def _remove_writer(self: LoopBase, fd: Any) -> object:
     return LoopBase._remove_writer(self, fd)
 
 
-def write(self: StreamTransport | SSLTransport, data: Any) -> None:
+def write(self: StreamTransport | SSLTransport | _UnixWritePipeTransport, data: Any) -> None:
     if isinstance(self, SSLTransport):
         SSLTransport.write(self, data)
+    elif isinstance(self, _UnixWritePipeTransport):
+        _UnixWritePipeTransport.write(self, data)
     else:
         StreamTransport.write(self, data)
 

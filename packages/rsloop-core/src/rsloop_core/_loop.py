@@ -6,6 +6,7 @@ from rsloop_core._datagrams import Datagrams
 from rsloop_core._debug import Debug
 from rsloop_core._listeners import Listeners
 from rsloop_core._names import Names
+from rsloop_core._pipes import Pipes
 from rsloop_core._running import Running
 from rsloop_core._selector import RegistryView
 from rsloop_core._signals import Signals
@@ -20,6 +21,7 @@ class Loop(
     Streams,
     SockMethods,
     Datagrams,
+    Pipes,
     Names,
     Signals,
     Children,

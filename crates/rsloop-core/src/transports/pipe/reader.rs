@@ -1,0 +1,131 @@
+//! A pipe that is read: from readiness to `data_received`.
+
+use std::os::fd::RawFd;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::{PyBytes, PyType};
+use rsloop_reactor::pipe;
+
+use super::fail;
+use crate::loop_::LoopBase;
+use crate::py::attribute::Attribute;
+use crate::py::fastcall::{Args, Method, Receiver, fastcall};
+use crate::py::gil_cell::GilCell;
+use crate::py::slot::Slot;
+use crate::transports::failure::is_transient;
+use crate::transports::fields::{object, value};
+
+/// The slot of the transport class that holds the [`PipeReader`].
+static READER: Slot = Slot::unknown();
+
+/// Learns where `class` keeps its state, and lets Python code only read it there.
+pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
+    READER.adopt(class, "_reader")
+}
+
+/// Give a transport that reads a pipe its state, for good.
+#[pyfunction]
+pub(super) fn open_pipe_reader(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let reader = Bound::new(transport.py(), PipeReader::new())?;
+    READER.fill(transport, reader.into_any())
+}
+
+/// What CPython's transport keeps in `_fileno`, `_loop` and `_protocol`, for Rust to reach.
+#[pyclass(frozen, module = "rsloop_core._core")]
+pub(crate) struct PipeReader {
+    state: GilCell<State>,
+}
+
+/// All of it is `None` before the inherited constructor has set it, and from `connection_lost` on.
+#[derive(Default)]
+struct State {
+    fd: Option<RawFd>,
+    loop_: Option<Py<LoopBase>>,
+    protocol: Option<Py<PyAny>>,
+}
+
+impl Receiver for PipeReader {
+    #[inline]
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
+        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
+        // `open_pipe_reader` has put there for good: a `PipeReader`, or nothing.
+        unsafe {
+            let reader = READER.get(object)?.cast_unchecked::<Self>();
+            Ok(&*std::ptr::from_ref(reader.get()))
+        }
+    }
+}
+
+pub(super) fn attributes() -> Vec<Attribute<PipeReader>> {
+    vec![
+        value!(c"_fileno", fd),
+        object!(c"_loop", loop_),
+        object!(c"_protocol", protocol),
+    ]
+}
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![Method {
+        name: c"_read_ready",
+        function: fastcall!(PipeReader, "_read_ready", 0, read_ready),
+        doc: c"_read_ready($self)\n--\n\n\
+            Read once, and tell the protocol. The loop calls this when there is something to read.",
+    }]
+}
+
+fn read_ready(
+    slf: &Bound<'_, PyAny>,
+    this: &PipeReader,
+    args: Args<'_, '_>,
+) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "_read_ready")?;
+    let py = slf.py();
+    let turn = this.state.with(py, |state| {
+        let loop_ = state.loop_.as_ref()?.clone_ref(py);
+        Some((state.fd?, loop_, state.protocol.as_ref()?.clone_ref(py)))
+    });
+    let Some((fd, loop_, protocol)) = turn else {
+        return Ok(py.None());
+    };
+    let received = loop_.get().with_read_buffer(py, |space| {
+        let count = pipe::read(fd, space)?;
+        Ok(PyBytes::new(py, &space[..count]))
+    });
+    match received {
+        Ok(data) if data.as_bytes().is_empty() => {
+            slf.call_method0(intern!(py, "_end_of_pipe"))?;
+        }
+        Ok(data) => {
+            protocol.call_method1(py, intern!(py, "data_received"), (data,))?;
+        }
+        Err(error) if is_transient(&error) => {}
+        Err(error) => fail(slf, error, "Fatal read error on pipe transport")?,
+    }
+    Ok(py.None())
+}
+
+impl PipeReader {
+    fn new() -> Self {
+        Self {
+            state: GilCell::new(State::default()),
+        }
+    }
+}
+
+#[pymethods]
+impl PipeReader {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.state
+            .try_with(|state| {
+                visit.call(&state.loop_)?;
+                visit.call(&state.protocol)
+            })
+            .unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self) {
+        drop(self.state.try_with_mut(std::mem::take));
+    }
+}
