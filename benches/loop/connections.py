@@ -7,7 +7,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,12 +208,12 @@ def udp_echo(loop: Loop, operations: int) -> int:
     return time.process_time_ns() - DatagramEcho.start_ns
 
 
-async def drive(client: str, arguments: list[Any]) -> None:
-    """Run a client, a program beside this one, to its end."""
+async def drive(client: str, arguments: list[Any], descriptors: Sequence[int] = ()) -> None:
+    """Run a client, a program beside this one that inherits `descriptors`, to its end."""
     path = Path(__file__).with_name(client)
     command = [sys.executable, "-S", str(path), *map(str, arguments)]
     # Waited for in a thread, so that the loop's child watcher is not part of the row.
-    process = subprocess.Popen(command)  # noqa: ASYNC220
+    process = subprocess.Popen(command, pass_fds=descriptors)  # noqa: ASYNC220
     status = await asyncio.get_running_loop().run_in_executor(None, process.wait)
     if status:
         raise SystemExit(f"{client} failed with status {status}")

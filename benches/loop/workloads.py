@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import connections
+import files
+import piping
 import scheduling
 from timing import Loop
 
@@ -36,6 +38,13 @@ ROWS = {
     "accept": Row("accept, echo, close", 10_000, connections.accept),
     "connect": Row("connect, echo, close", 5_000, connections.connect),
     "udp": Row("UDP echo 1 KiB x 10", 60_000, connections.udp_echo),
+    "pipe": Row("pipe echo 1 KiB x 10", 60_000, piping.pipe_echo),
+    "pipe_stream": Row("pipe 1 KiB, one way", 200_000, piping.pipe_stream),
+    "child": Row("child's echo 1 KiB", 20_000, piping.child_echo),
+    "sendfile": Row("sendfile 16 MiB", 100, files.sendfile(16 << 20)),
+    "sendfile_small": Row("sendfile 4 KiB", 20_000, files.sendfile(4 << 10)),
+    "sock_sendfile": Row("sock_sendfile 16 MiB", 100, files.sock_sendfile(16 << 20)),
+    "sock_sendfile_small": Row("sock_sendfile 4 KiB", 20_000, files.sock_sendfile(4 << 10)),
 }
 # What makes the certificates is no dependency.
 if importlib.util.find_spec("trustme"):
