@@ -49,7 +49,8 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(super) fn begin(session: &'a Session) -> Option<Self> {
         let occupied = session.occupied.0.swap(true, Ordering::Acquire);
-        (!occupied).then_some(Self(session))
+        // Made only if it is ours: to drop one ends the turn of whoever is inside.
+        (!occupied).then(|| Self(session))
     }
 }
 
