@@ -40,7 +40,7 @@ class Story:
                     result: object = getattr(self, operation.replace(" ", "_"))()
                     if asyncio.iscoroutine(result):
                         result = await result
-                except (OSError, RuntimeError, TypeError, ValueError) as error:
+                except Exception as error:
                     result = repr(error)
                 await self.settle()
                 self.seen.append((operation, result, *self.state()))

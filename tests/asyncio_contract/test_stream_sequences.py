@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .connections import listening_socket
+from .outcomes import outcome
 from .recorders import BufferedRecorder, Recorder, receive_to_end, reset
 from .stories import Story, same_on_both_loops
 
@@ -47,11 +48,11 @@ class StreamStory(Story):
     def state(self) -> tuple[object, ...]:
         transport = self.transport
         return (
-            transport.is_closing(),
-            transport.is_reading(),
-            transport.get_write_buffer_size() > 0,
-            transport.get_write_buffer_limits(),
-            transport.get_protocol() is self.protocols[-1],
+            outcome(transport.is_closing),
+            outcome(transport.is_reading),
+            outcome(transport.get_write_buffer_limits),
+            outcome(lambda: transport.get_write_buffer_size() > 0),
+            outcome(lambda: transport.get_protocol() is self.protocols[-1]),
             [(merged(protocol.calls), bytes(protocol.data)) for protocol in self.protocols],
         )
 
@@ -128,10 +129,10 @@ class StreamStory(Story):
         # Large enough that one turn takes all that waits.
         self.change(BufferedRecorder(65536))
 
-    def peer_sends(self) -> None:
+    def peer_sends(self) -> Any:
         self.peer.send(b"from the peer")
 
-    def peer_sends_a_lot(self) -> None:
+    def peer_sends_a_lot(self) -> Any:
         # As much as one turn takes, at the most.
         self.peer.send(bytes(30_000))
 
@@ -155,7 +156,7 @@ class StreamStory(Story):
             if sock.fileno() < 0:
                 return total + len(await receive_to_end(self.peer))
 
-    def peer_shuts_down(self) -> None:
+    def peer_shuts_down(self) -> Any:
         self.peer.shutdown(socket.SHUT_WR)
 
     def peer_closes(self) -> None:

@@ -153,6 +153,25 @@ def test_peer_that_never_says_goodbye(run: Run, authority: Authority) -> None:
     run(main())
 
 
+def test_a_second_close_forgets_nothing(run: Run, loop_kind: str, authority: Authority) -> None:
+    stdlib_fault(loop_kind, "cannot abort a TLS connection that was closed twice")
+
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, _peer):
+            transport = client.transport
+            transport.close()
+            transport.close()
+            assert transport.is_closing()
+            assert transport.is_reading()
+            assert transport.get_protocol() is client
+            assert transport.get_write_buffer_limits()[0] > 0
+            # The peer answers nothing, and shutting down would take half a minute.
+            transport.abort()
+            assert await client.lost is None
+
+    run(main())
+
+
 def test_broken_pipe(run: Run, authority: Authority) -> None:
     async def main() -> None:
         async with tls_pair(authority.server(), authority.client()) as (client, served):

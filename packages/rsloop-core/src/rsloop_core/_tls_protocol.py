@@ -39,6 +39,13 @@ class SSLTransport(sslproto._SSLProtocolTransport):
         open_tls(self, ssl_protocol._tls)
         super().__init__(loop, ssl_protocol)  # type: ignore[arg-type]
 
+    def close(self) -> None:
+        """Send what waits and a close_notify, and close when the peer's has come."""
+        # The inherited method forgets the connection when it is called again: abort() then does
+        # nothing, and most other methods raise AttributeError.
+        if not self._closed:  # type: ignore[has-type]
+            super().close()
+
     def _warn_of_late_write(self, earlier: int) -> None:
         if earlier >= LOG_THRESHOLD_FOR_CONNLOST_WRITES:
             logger.warning("SSL connection is closed")
