@@ -12,7 +12,7 @@ import pytest
 
 PROGRAMS = (
     *("aiohttp", "anyio", "asyncpg", "fastapi", "httpx"),
-    *("starlette", "tornado", "uvicorn", "websockets"),
+    *("redis", "starlette", "tornado", "uvicorn", "websockets"),
 )
 
 
