@@ -74,6 +74,57 @@ def test_exit_while_a_daemon_thread_runs_a_loop(loop_kind: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 
 
+BUSY = """
+import asyncio, threading, time
+loop = Loop()
+started = threading.Event()
+async def echo(reader, writer):
+    while data := await reader.read(100):
+        writer.write(data)
+async def streams():
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    while True:
+        writer.write(b"x")
+        await reader.read(1)
+        started.set()
+class Pong(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, addr):
+        started.set()
+        self.transport.sendto(data, addr)
+async def datagrams():
+    one, _ = await loop.create_datagram_endpoint(Pong, local_addr=("127.0.0.1", 0))
+    two, _ = await loop.create_datagram_endpoint(Pong, local_addr=("127.0.0.1", 0))
+    one.sendto(b"x", two.get_extra_info("sockname"))
+    await asyncio.Event().wait()
+async def callbacks():
+    started.set()
+    while True:
+        await asyncio.sleep(0)
+async def finalizers():
+    class Dying:
+        def __del__(self):
+            for _ in range(100):
+                started.set()
+    while True:
+        loop.call_soon(id, Dying())
+        await asyncio.sleep(0)
+threading.Thread(target=loop.run_until_complete, args=(BUSY(),), daemon=True).start()
+started.wait()
+print("leaving")
+"""
+
+
+@pytest.mark.parametrize("busy", ["streams", "datagrams", "callbacks", "finalizers"])
+def test_exit_while_a_daemon_thread_is_busy_with_a_loop(loop_kind: str, busy: str) -> None:
+    # Until 3.14 CPython unwinds the stack of the thread, wherever it is.
+    for _ in range(3):
+        done = run_program(loop_kind, BUSY.replace("BUSY", busy), "-W", "ignore")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
+
+
 def test_a_forked_child_runs_a_loop_of_its_own(loop_kind: str) -> None:
     program = """
 import asyncio, os

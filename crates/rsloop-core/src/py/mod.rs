@@ -9,6 +9,8 @@ pub(crate) mod attribute;
 pub(crate) mod audit;
 pub(crate) mod buffer;
 pub(crate) mod context;
+#[cfg(threads_unwind)]
+mod ending;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
