@@ -13,13 +13,14 @@ use crate::sys::borrow;
 
 /// Take the next datagram into `buffer`: how many bytes of it there was room for, and its sender.
 ///
-/// The sender is `None` where the protocol names none.
+/// The sender is `None` where the protocol names none. It never blocks, whatever the socket does: a caller may look
+/// before anything has been announced.
 ///
 /// # Errors
 /// Those of recvfrom(2), with their `errno`: among them what became of an earlier datagram.
 #[inline]
 pub fn receive_from(fd: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
-    let (_, count, sender) = net::recvfrom(borrow(fd)?, buffer, RecvFlags::empty())?;
+    let (_, count, sender) = net::recvfrom(borrow(fd)?, buffer, RecvFlags::DONTWAIT)?;
     Ok((count, sender.and_then(|sender| sender.try_into().ok())))
 }
 

@@ -16,11 +16,11 @@ use super::state::READ_BUFFER_BYTES;
 use super::watch::descriptor;
 use super::{LoopBase, is_fatal_to_loop};
 use crate::error::os_error;
-use crate::py::buffer;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::{Call, Handle};
 use crate::py::socket_object::SocketObject;
+use crate::py::{buffer, bytes};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -88,9 +88,12 @@ fn receive(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyRes
     };
     let received = this.with_read_buffer(py, |space| {
         let count = socket::receive_now(known.fd(), &mut space[..most])?;
-        Ok(PyBytes::new(py, &space[..count]).into_any().unbind())
+        Ok(bytes::new(py, &space[..count]))
     });
-    not_yet(py, received)
+    match received {
+        Ok(data) => Ok(data?.into_any().unbind()),
+        Err(error) => not_yet(py, Err(error)),
+    }
 }
 
 fn receive_into(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {

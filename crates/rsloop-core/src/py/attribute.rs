@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyType, PyTypeMethods};
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi};
 
-use super::fastcall::{Receiver, panicked, raise};
+use super::fastcall::{Receiver, guarded, panicked, raise};
 
 /// One attribute, which `R` keeps.
 pub(crate) struct Attribute<R> {
@@ -60,19 +60,14 @@ unsafe extern "C" fn get<R: Receiver + 'static>(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter reads attributes attached; see `fastcall::enter`.
     let py = unsafe { Python::assume_attached() };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    guarded(py, || {
         // SAFETY: the descriptor has checked the type of `object`, which its caller keeps alive;
         // the closure is the leaked attribute of `attach`.
         unsafe {
             let attribute = &*closure.cast::<Attribute<R>>();
-            (attribute.get)(R::of(Borrowed::from_ptr(py, object)), py)
+            (attribute.get)(R::of(Borrowed::from_ptr(py, object)), py).map(Py::into_ptr)
         }
-    }));
-    match outcome {
-        Ok(Ok(value)) => value.into_ptr(),
-        Ok(Err(error)) => raise(py, error),
-        Err(panic) => raise(py, panicked(panic)),
-    }
+    })
 }
 
 /// # Safety

@@ -252,7 +252,7 @@ pub(crate) unsafe fn enter<R: Receiver>(
     // as the method: where the call does not come from the running loop, a `Py` that is dropped
     // here is released with PyO3's next entry instead of at once.
     let py = unsafe { Python::assume_attached() };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    guarded(py, || {
         // SAFETY: the interpreter passes `count` positional arguments, followed by one value for
         // each of the names.
         let (positional, keyword_values) = unsafe {
@@ -277,13 +277,22 @@ pub(crate) unsafe fn enter<R: Receiver>(
         // SAFETY: `slf` is borrowed from the caller for the whole call.
         let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
         if positional.len() < leading {
-            return args.by_name(name, &object);
+            return args.by_name(name, &object).map(Py::into_ptr);
         }
         // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
-        body(&object, unsafe { R::of(object) }?, args)
-    }));
-    match outcome {
-        Ok(Ok(value)) => value.into_ptr(),
+        body(&object, unsafe { R::of(object) }?, args).map(Py::into_ptr)
+    })
+}
+
+/// Runs what the interpreter has called, and sets the exception that it fails with. A panic is one
+/// too.
+#[inline(always)]
+pub(super) fn guarded(
+    py: Python<'_>,
+    run: impl FnOnce() -> PyResult<*mut ffi::PyObject>,
+) -> *mut ffi::PyObject {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => value,
         Ok(Err(error)) => raise(py, error),
         Err(panic) => raise(py, panicked(panic)),
     }

@@ -8,6 +8,7 @@
 pub(crate) mod attribute;
 pub(crate) mod audit;
 pub(crate) mod buffer;
+pub(crate) mod bytes;
 pub(crate) mod context;
 #[cfg(threads_unwind)]
 mod ending;

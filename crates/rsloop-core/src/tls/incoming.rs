@@ -6,13 +6,13 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use rsloop_reactor::socket;
 
 use super::session::Session;
 use super::state::{Phase, Tls};
 use super::turn::{End, Turn};
 use crate::loop_::LoopBase;
+use crate::py::bytes;
 
 impl Tls {
     /// Receives records from the socket `fd` into the session; returns how many bytes.
@@ -42,10 +42,11 @@ impl Tls {
         }
         let received = loop_.with_read_buffer(py, |space| {
             let count = socket::receive(fd, space)?;
-            Ok(PyBytes::new(py, &space[..count]))
+            Ok(bytes::new(py, &space[..count]))
         });
         match received {
             Ok(records) => {
+                let records = records?;
                 let count = records.as_bytes().len();
                 if count > 0
                     && let Some(turn) = turn

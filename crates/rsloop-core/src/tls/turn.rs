@@ -11,8 +11,8 @@ use pyo3::types::{PyBytes, PyMemoryView, PySlice};
 
 use super::direct::{Direct, Stop};
 use super::session::Session;
-use crate::py::buffer;
 use crate::py::piece::Piece;
+use crate::py::{buffer, bytes};
 
 /// Asked for at once from a session of CPython's own; a record brings at most 16 KiB.
 const MOST_OF_A_RECORD_BYTES: usize = 16 * 1024;
@@ -240,7 +240,7 @@ impl Turn<'_> {
     pub(super) fn write_piece(&self, py: Python<'_>, piece: &Piece) -> PyResult<usize> {
         match piece {
             Piece::Shared(bytes) => self.write(bytes.bind(py)),
-            Piece::Copied(bytes) => self.write(&PyBytes::new(py, bytes)),
+            Piece::Copied(copied) => self.write(bytes::new(py, copied)?.as_any()),
         }
     }
 

@@ -6,7 +6,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::IntoPyDict;
 
 use super::fields::{fixed, object, value};
-use super::stream::{ProtocolKind, Sock, State, Stream};
+use super::sock::Sock;
+use super::stream::{ProtocolKind, State, Stream};
 use crate::py::attribute::Attribute;
 
 pub(super) fn attributes() -> Vec<Attribute<Stream>> {

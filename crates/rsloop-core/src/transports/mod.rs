@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `address` | Python's address tuples and the kernel's addresses |
 //! | `accept` | connections out of a listening socket |
+//! | `sock` | the socket below a transport |
 //! | `stream` | the state of a stream transport |
 //! | `attributes` | that state, as the inherited code sees it |
 //! | `open` | from a connected socket to `connection_made` |
@@ -32,6 +33,7 @@ mod fields;
 mod open;
 mod pipe;
 mod read;
+mod sock;
 mod stream;
 mod write;
 mod write_buffer;

@@ -10,7 +10,8 @@ use pyo3::types::{IntoPyDict, PyDict};
 use rsloop_reactor::socket;
 
 use super::attributes::set_protocol;
-use super::stream::{Sock, Stream, fill};
+use super::sock::Sock;
+use super::stream::{Stream, fill};
 use crate::error::os_error;
 use crate::loop_::LoopBase;
 

@@ -9,7 +9,6 @@ use std::io;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
 use super::close::end_of_stream;
@@ -18,8 +17,10 @@ use super::{context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
-use crate::py::{buffer, context};
+use crate::py::{buffer, bytes, context};
 use crate::tls::Tls;
+
+const READ_FAILED: &str = "Fatal read error on socket transport";
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -91,10 +92,11 @@ fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
     let py = transport.py();
     let received = turn.loop_.get().with_read_buffer(py, |space| {
         let count = socket::receive(turn.fd, space)?;
-        Ok(PyBytes::new(py, &space[..count]))
+        Ok(bytes::new(py, &space[..count]))
     });
     let data = match received {
-        Ok(data) => data,
+        Ok(Ok(data)) => data,
+        Ok(Err(error)) => return fatal(transport, error, READ_FAILED),
         Err(error) => return read_failed(transport, error),
     };
     if data.as_bytes().is_empty() {
@@ -142,7 +144,7 @@ fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()>
                 "recv_into() argument 1 must be read-write bytes-like object, not {}",
                 space.get_type().name()?
             ));
-            return fatal(transport, error, "Fatal read error on socket transport");
+            return fatal(transport, error, READ_FAILED);
         }
     };
     drop(space);
@@ -182,7 +184,7 @@ fn read_failed(transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
         return Ok(());
     }
     let error = os_error(transport.py(), error);
-    fatal(transport, error, "Fatal read error on socket transport")
+    fatal(transport, error, READ_FAILED)
 }
 
 impl Stream {

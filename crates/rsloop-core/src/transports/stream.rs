@@ -6,12 +6,12 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
 
+use super::sock::Sock;
 use super::write_buffer::WriteBuffer;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
-use crate::py::socket_object::SocketObject;
 use crate::tls::Tls;
 
 /// The slot of the transport class that holds the [`Stream`].
@@ -88,47 +88,11 @@ impl ProtocolKind {
     }
 }
 
-/// The socket that a transport uses.
-pub(super) enum Sock {
-    /// One whose descriptor can be read at any time.
-    Known(SocketObject),
-    /// Something else that looks like a socket.
-    Other(Py<PyAny>),
-}
-
-impl Sock {
-    pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(match SocketObject::of(object)? {
-            Some(known) => Self::Known(known),
-            None => Self::Other(object.clone().unbind()),
-        })
-    }
-
-    pub(super) fn as_object(&self) -> &Py<PyAny> {
-        match self {
-            Self::Known(known) => known.as_object(),
-            Self::Other(object) => object,
-        }
-    }
-
-    pub(super) fn into_object(self) -> Py<PyAny> {
-        match self {
-            Self::Known(known) => known.into_object(),
-            Self::Other(object) => object,
-        }
-    }
-}
-
 impl State {
-    /// The descriptor to read from and write to; -1 when there is none any more, because the
-    /// program has closed or detached the socket: the number may be another's by now.
+    /// The descriptor to read from and write to; -1 when there is none any more.
     #[inline(always)]
     pub(super) fn fd(&self) -> RawFd {
-        match &self.sock {
-            Some(Sock::Known(sock)) => sock.fd(),
-            Some(Sock::Other(_)) => self.number,
-            None => -1,
-        }
+        self.sock.as_ref().map_or(-1, |sock| sock.fd(self.number))
     }
 }
 

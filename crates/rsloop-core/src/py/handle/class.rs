@@ -15,6 +15,7 @@ use super::fields::{empty, release_all, take, traverse_call};
 use super::memory::{
     FREE_HANDLES, FREE_TIMERS, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
 };
+use crate::py::fastcall::guarded;
 
 /// Makes the classes and adds them to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -163,21 +164,17 @@ fn getter(name: &'static CStr, get: ffi::getter) -> ffi::PyGetSetDef {
     }
 }
 
-/// Runs a slot's body; the interpreter holds the object, and is attached.
-fn body<R>(
-    object: *mut ffi::PyObject,
-    failed: R,
-    run: impl for<'a, 'py> FnOnce(HandleRef<'a, 'py>, Python<'py>) -> PyResult<R>,
-) -> R {
+/// Runs a slot's body; the interpreter holds the object, and is attached. Nothing unwinds out.
+fn body(
+    object: Object,
+    run: impl for<'a, 'py> FnOnce(HandleRef<'a, 'py>, Python<'py>) -> PyResult<Object>,
+) -> Object {
     // SAFETY: the interpreter calls slots attached, with a live instance of the slot's class.
     let (py, handle) = unsafe {
         let py = Python::assume_attached();
         (py, HandleRef::new(Borrowed::from_ptr(py, object)))
     };
-    run(handle, py).unwrap_or_else(|error| {
-        error.restore(py);
-        failed
-    })
+    guarded(py, || run(handle, py))
 }
 
 type Object = *mut ffi::PyObject;
@@ -191,7 +188,7 @@ fn object_or_none(py: Python<'_>, value: Option<Bound<'_, PyAny>>) -> Object {
 }
 
 unsafe extern "C" fn cancel(slf: Object, _: Object) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
+    body(slf, |handle, py| {
         if let Some(loop_) = handle.cancel() {
             // The hook by which asyncio's own timer handles tell their loop.
             loop_.call_method1(intern!(py, "_timer_handle_cancelled"), (handle.as_any(),))?;
@@ -201,35 +198,29 @@ unsafe extern "C" fn cancel(slf: Object, _: Object) -> Object {
 }
 
 unsafe extern "C" fn get_callback(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
-        Ok(object_or_none(py, handle.callback()))
-    })
+    body(slf, |handle, py| Ok(object_or_none(py, handle.callback())))
 }
 
 unsafe extern "C" fn get_arguments(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
+    body(slf, |handle, py| {
         Ok(object_or_none(py, handle.arguments()?.map(Bound::into_any)))
     })
 }
 
 unsafe extern "C" fn get_context(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
-        Ok(object_or_none(py, handle.context()))
-    })
+    body(slf, |handle, py| Ok(object_or_none(py, handle.context())))
 }
 
 unsafe extern "C" fn get_cancelled(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
-        Ok(object_of(py, handle.is_cancelled()))
-    })
+    body(slf, |handle, py| Ok(object_of(py, handle.is_cancelled())))
 }
 
 unsafe extern "C" fn get_nothing(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |_, py| Ok(py.None().into_ptr()))
+    body(slf, |_, py| Ok(py.None().into_ptr()))
 }
 
 unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
+    body(slf, |handle, py| {
         // SAFETY: the method belongs to `TimerHandle`.
         Ok(PyFloat::new(py, unsafe { handle.when() })
             .into_any()
@@ -238,7 +229,7 @@ unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
 }
 
 unsafe extern "C" fn repr(slf: Object) -> Object {
-    body(slf, ptr::null_mut(), |handle, _| {
+    body(slf, |handle, _| {
         describe(&handle.as_any()).map(Bound::into_ptr)
     })
 }
@@ -252,9 +243,7 @@ fn describe<'py>(handle: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 unsafe extern "C" fn get_scheduled(slf: Object, _: *mut c_void) -> Object {
-    body(slf, ptr::null_mut(), |handle, py| {
-        Ok(object_of(py, handle.is_scheduled()))
-    })
+    body(slf, |handle, py| Ok(object_of(py, handle.is_scheduled())))
 }
 
 unsafe extern "C" fn traverse_handle(

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, datagram};
 
 use super::state::Datagram;
 use crate::error::os_error;
 use crate::loop_::LoopBase;
-use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
 use crate::transports::{context_for_io, fatal, is_transient};
 
@@ -33,7 +32,7 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyRes
             return None;
         }
         let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((loop_, state.fd, state.read_context.replace(current)))
+        Some((loop_, state.number, state.read_context.replace(current)))
     });
     if let Some((loop_, fd, _replaced)) = start {
         let loop_ = loop_.get();
@@ -74,9 +73,9 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
             return None;
         }
         Some(Turn {
-            fd: state.fd,
+            fd: state.fd(),
             by_kernel: state.plain && state.family != Family::Other,
-            sock: state.sock.as_ref()?.clone_ref(py),
+            sock: state.sock.as_ref()?.as_object().clone_ref(py),
             loop_: state.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
             context: state.read_context.as_ref()?.clone_ref(py),
@@ -119,15 +118,16 @@ impl Datagram {
     fn receive<'py>(&self, py: Python<'py>, turn: &Turn) -> PyResult<Received<'py>> {
         let received = turn.loop_.get().with_read_buffer(py, |space| {
             let (count, sender) = datagram::receive_from(turn.fd, space)?;
-            Ok((PyBytes::new(py, &space[..count]), sender))
+            Ok((bytes::new(py, &space[..count]), sender))
         });
         match received {
             Ok((data, sender)) => {
+                let data = data?.into_any();
                 let sender = match sender {
                     Some(sender) => self.sender(py, sender)?,
                     None => py.None().into_bound(py),
                 };
-                Ok(Some((data.into_any(), sender)))
+                Ok(Some((data, sender)))
             }
             Err(error) if is_transient(&error) => Ok(None),
             Err(error) => Err(os_error(py, error)),

@@ -15,7 +15,7 @@ use super::queue::Waiting;
 use super::state::Datagram;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
-use crate::py::{audit, buffer, context};
+use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
 use crate::transports::{check_bytes_like, context_for_io, is_transient};
 
@@ -54,13 +54,13 @@ fn sendto(slf: &Bound<'_, PyAny>, this: &Datagram, args: Args<'_, '_>) -> PyResu
     let receiver = receiver_of(args)?;
     let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
-        let keep = || Bound::clone(&bytes).unbind();
+        let keep = || Ok(Bound::clone(&bytes).unbind());
         this.send(slf, &data, bytes.as_bytes(), keep, receiver)?;
     } else {
         check_bytes_like(&data)?;
-        buffer::with_bytes(&data, |bytes| {
-            let keep = || PyBytes::new(py, bytes).unbind();
-            this.send(slf, &data, bytes, keep, receiver)
+        buffer::with_bytes(&data, |contents| {
+            let keep = || bytes::new(py, contents).map(Bound::unbind);
+            this.send(slf, &data, contents, keep, receiver)
         })?;
     }
     Ok(py.None())
@@ -138,7 +138,7 @@ impl Datagram {
         slf: &Bound<'_, PyAny>,
         data: &Bound<'_, PyAny>,
         bytes: &[u8],
-        keep: impl FnOnce() -> Py<PyBytes>,
+        keep: impl FnOnce() -> PyResult<Py<PyBytes>>,
         receiver: Option<Borrowed<'_, '_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
@@ -175,7 +175,7 @@ impl Datagram {
             }
         }
         let waiting = Waiting {
-            data: keep(),
+            data: keep()?,
             receiver: receiver.map(|receiver| receiver.to_owned().unbind()),
         };
         let full = self.state.with(py, |state| {
@@ -198,11 +198,14 @@ impl Datagram {
     ) -> PyResult<Offered> {
         let (fd, family, plain, connected, sock) = self.state.with(py, |state| {
             (
-                state.fd,
+                state.fd(),
                 state.family,
                 state.plain,
                 state.connected,
-                state.sock.as_ref().map(|sock| sock.clone_ref(py)),
+                state
+                    .sock
+                    .as_ref()
+                    .map(|sock| sock.as_object().clone_ref(py)),
             )
         });
         let Some(sock) = sock else {
@@ -210,10 +213,6 @@ impl Datagram {
         };
         let sock = sock.bind(py);
         if plain {
-            // Somebody may have closed the socket, and the descriptor be another's by now.
-            if sock.call_method0(intern!(py, "fileno"))?.extract::<i32>()? != fd {
-                return Ok(Offered::Refused(os_error(py, Errno::BADF.into())));
-            }
             if connected {
                 return Ok(offered(py, socket::send(fd, bytes).map(drop)));
             }
@@ -310,7 +309,7 @@ impl Datagram {
         let current = context_for_io(slf)?;
         let (loop_, fd, _replaced) = self.state.with(py, |state| {
             let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.fd, state.write_context.replace(current))
+            (loop_, state.number, state.write_context.replace(current))
         });
         match loop_ {
             Some(loop_) => loop_
@@ -324,7 +323,7 @@ impl Datagram {
         let py = slf.py();
         let (loop_, fd) = self.state.with(py, |state| {
             let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.fd)
+            (loop_, state.number)
         });
         match loop_ {
             Some(loop_) => loop_.get().unwatch_transport(slf, fd, Interest::WRITABLE),

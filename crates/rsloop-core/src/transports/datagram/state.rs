@@ -13,7 +13,9 @@ use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
+use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
+use crate::transports::sock::Sock;
 
 /// The slot of the transport class that holds the [`Datagram`].
 static DATAGRAM: Slot = Slot::unknown();
@@ -46,11 +48,12 @@ pub(crate) struct Datagram {
 /// `closing` and `conn_lost` mean what they mean in a stream transport. `sock` is `None` once the
 /// connection is lost: nothing is sent after that.
 pub(super) struct State {
-    pub(super) fd: RawFd,
+    /// The number that the registry knows the socket by. For system calls there is [`State::fd`].
+    pub(super) number: RawFd,
     pub(super) family: Family,
     /// Whether `sock` is a `socket.socket` itself, so that its methods do what the kernel does.
     pub(super) plain: bool,
-    pub(super) sock: Option<Py<PyAny>>,
+    pub(super) sock: Option<Sock>,
     pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
     /// Whether the kernel knows where to send.
@@ -71,6 +74,13 @@ pub(super) struct State {
     pub(super) last_sender: Option<(SocketAddr, Py<PyAny>)>,
 }
 
+impl State {
+    /// The descriptor to receive from and send to; -1 when there is none any more.
+    pub(super) fn fd(&self) -> RawFd {
+        self.sock.as_ref().map_or(-1, |sock| sock.fd(self.number))
+    }
+}
+
 impl Receiver for Datagram {
     #[inline]
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
@@ -86,12 +96,15 @@ impl Receiver for Datagram {
 impl Datagram {
     /// The state of an open transport.
     fn new(loop_: Py<LoopBase>, sock: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let number = sock.call_method0("fileno")?.extract()?;
+        let family = Family::of(sock)?;
+        let known = Sock::new(sock)?;
         Ok(Self {
             state: GilCell::new(State {
-                fd: sock.call_method0("fileno")?.extract()?,
-                family: Family::of(sock)?,
-                plain: is_plain(sock)?,
-                sock: Some(sock.clone().unbind()),
+                number,
+                family,
+                plain: matches!(known, Sock::Known(_)) && SocketObject::is_plain(sock)?,
+                sock: Some(known),
                 loop_: Some(loop_),
                 protocol: None,
                 connected: false,
@@ -120,12 +133,6 @@ impl Datagram {
     }
 }
 
-/// Whether `sock` is of the class `socket.socket` itself.
-fn is_plain(sock: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let class = sock.py().import("socket")?.getattr("socket")?;
-    Ok(sock.get_type().is(&class))
-}
-
 #[pymethods]
 impl Datagram {
     fn __len__(&self, py: Python<'_>) -> usize {
@@ -148,7 +155,7 @@ impl Datagram {
     /// Let go of the socket, the loop and the contexts: the connection is lost.
     fn release(&self, py: Python<'_>) {
         let released = self.state.with(py, |state| {
-            state.fd = -1;
+            state.number = -1;
             (
                 std::mem::take(&mut state.pending),
                 state.sock.take(),
@@ -237,7 +244,7 @@ impl Datagram {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state
             .try_with(|state| {
-                visit.call(&state.sock)?;
+                visit.call(state.sock.as_ref().map(Sock::as_object))?;
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
                 visit.call(&state.only_receiver)?;

@@ -5,12 +5,13 @@ use std::os::fd::RawFd;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytesMethods, PyType};
 use rsloop_reactor::pipe;
 
 use super::fail;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
+use crate::py::bytes;
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
@@ -91,14 +92,16 @@ fn read_ready(
     };
     let received = loop_.get().with_read_buffer(py, |space| {
         let count = pipe::read(fd, space)?;
-        Ok(PyBytes::new(py, &space[..count]))
+        Ok(bytes::new(py, &space[..count]))
     });
     match received {
-        Ok(data) if data.as_bytes().is_empty() => {
-            slf.call_method0(intern!(py, "_end_of_pipe"))?;
-        }
         Ok(data) => {
-            protocol.call_method1(py, intern!(py, "data_received"), (data,))?;
+            let data = data?;
+            if data.as_bytes().is_empty() {
+                slf.call_method0(intern!(py, "_end_of_pipe"))?;
+            } else {
+                protocol.call_method1(py, intern!(py, "data_received"), (data,))?;
+            }
         }
         Err(error) if is_transient(&error) => {}
         Err(error) => fail(slf, error, "Fatal read error on pipe transport")?,
