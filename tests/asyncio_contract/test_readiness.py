@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import stdlib_fault
+from .conftest import Log, stdlib_fault
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -320,6 +320,16 @@ def test_bad_descriptors_are_refused(loop: Loop) -> None:
         loop.remove_writer(-1)
 
 
+@pytest.mark.parametrize("fd", [2**31, 2**40, 2**64, -(2**40)])
+def test_removing_a_number_that_no_descriptor_has(loop: Loop, fd: int) -> None:
+    if fd < 0:
+        with pytest.raises(ValueError, match="Invalid file descriptor"):
+            loop.remove_reader(fd)
+        return
+    assert loop.remove_reader(fd) is False
+    assert loop.remove_writer(fd) is False
+
+
 def test_descriptor_of_a_transport_is_refused(loop: Loop, pair: Pair) -> None:
     async def main() -> None:
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=pair[0])
@@ -477,6 +487,25 @@ def test_a_number_that_is_no_descriptor_is_refused_at_once(
         loop.add_reader(fd, print)
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kib < 100_000
+
+
+def test_a_transport_of_no_real_socket_with_a_huge_number(loop: Any, asyncio_log: Log) -> None:
+    class Sock(socket.socket):
+        def fileno(self) -> int:
+            return 1 << 26
+
+    left, right = socket.socketpair()
+    sock = Sock(fileno=left.detach())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    transport = loop._make_socket_transport(sock, asyncio.Protocol())
+    run_turns(loop, 3)
+    assert loop._transports.get(1 << 26) is transport
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    transport.abort()
+    run_turns(loop, 3)
+    right.close()
+    assert grown_kib < 100_000
+    assert "Bad file descriptor" in str(asyncio_log.records[0].exc_info)
 
 
 def test_a_descriptor_closed_too_early_and_duplicated_does_not_spin(

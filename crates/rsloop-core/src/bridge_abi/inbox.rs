@@ -68,16 +68,24 @@ impl Inbox {
         head.is_null() || head == closed()
     }
 
-    /// Takes all jobs. Only the loop calls this.
+    /// Takes all jobs.
     pub(crate) fn take(&self) -> Batch {
-        let head = self.head.load(Ordering::Relaxed);
-        if head.is_null() || head == closed() {
-            return Batch {
-                next: ptr::null_mut(),
-            };
+        let mut head = self.head.load(Ordering::Relaxed);
+        while !head.is_null() && head != closed() {
+            // Without a GIL another thread may close the loop just now: the sentinel stays.
+            match self.head.compare_exchange_weak(
+                head,
+                ptr::null_mut(),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(taken) => return Batch::reversed(taken),
+                Err(newer) => head = newer,
+            }
         }
-        // No one but the loop closes, and the loop is here: the head is not the sentinel.
-        Batch::reversed(self.head.swap(ptr::null_mut(), Ordering::Acquire))
+        Batch {
+            next: ptr::null_mut(),
+        }
     }
 
     /// Closes for good, and takes what was pushed before.

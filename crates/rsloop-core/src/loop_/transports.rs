@@ -1,5 +1,7 @@
 //! Which transport uses a descriptor: `_transports`, and what refuses a second user.
 
+use std::collections::BTreeMap;
+
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,35 +24,32 @@ pub(super) fn methods() -> Vec<Method> {
 /// `WeakValueDictionary`, which takes several Python calls for each connection.
 #[pyclass(frozen, mapping, module = "rsloop_core._core")]
 pub(crate) struct Transports {
-    /// Weak references; a dead one waits for the next user of its number.
-    by_fd: GilCell<Vec<Option<Py<PyWeakrefReference>>>>,
+    /// Weak references; a dead one waits for the next user of its number. No table: what is no
+    /// real socket may give any number.
+    by_fd: GilCell<BTreeMap<i32, Py<PyWeakrefReference>>>,
 }
 
 impl Transports {
     pub(super) fn new() -> Self {
         Self {
-            by_fd: GilCell::new(Vec::new()),
+            by_fd: GilCell::new(BTreeMap::new()),
         }
     }
 
     fn find<'py>(&self, py: Python<'py>, fd: i32) -> Option<Bound<'py, PyAny>> {
-        let index = usize::try_from(fd).ok()?;
-        let weak = self.by_fd.with(py, |by_fd| {
-            let weak = by_fd.get(index)?.as_ref()?;
-            Some(weak.clone_ref(py))
-        })?;
+        let weak = self
+            .by_fd
+            .with(py, |by_fd| Some(by_fd.get(&fd)?.clone_ref(py)))?;
         weak.bind(py).upgrade()
     }
 
     fn replace(&self, py: Python<'_>, fd: i32, weak: Option<Py<PyWeakrefReference>>) {
-        let Ok(index) = usize::try_from(fd) else {
+        if fd < 0 {
             return; // a socket that is closed: no number to be found by
-        };
-        let replaced = self.by_fd.with(py, |by_fd| {
-            if by_fd.len() <= index {
-                by_fd.resize_with(index + 1, || None);
-            }
-            std::mem::replace(&mut by_fd[index], weak)
+        }
+        let replaced = self.by_fd.with(py, |by_fd| match weak {
+            Some(weak) => by_fd.insert(fd, weak),
+            None => by_fd.remove(&fd),
         });
         drop(replaced);
     }
@@ -92,10 +91,9 @@ impl Transports {
 
     /// Return the descriptors in use.
     fn keys(&self, py: Python<'_>) -> Vec<i32> {
-        let known = self.by_fd.with(py, |by_fd| by_fd.len() as i32);
-        (0..known)
-            .filter(|&fd| self.find(py, fd).is_some())
-            .collect()
+        let known: Vec<i32> = self.by_fd.with(py, |by_fd| by_fd.keys().copied().collect());
+        let alive = known.into_iter();
+        alive.filter(|&fd| self.find(py, fd).is_some()).collect()
     }
 }
 

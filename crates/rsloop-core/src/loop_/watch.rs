@@ -3,12 +3,13 @@
 //! These are the hooks below asyncio's public methods, which have checked by then that no
 //! transport uses the descriptor. Its sockets and pipes use them as well.
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -101,18 +102,21 @@ pub(super) fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let invalid = || PyValueError::new_err(format!("Invalid file object: {fileobj:?}"));
     let fd: RawFd = match fileobj.extract() {
         Ok(fd) => fd,
-        Err(error) if fileobj.is_instance_of::<PyInt>() => return Err(error),
+        Err(error) if fileobj.is_instance_of::<PyInt>() && fileobj.gt(0)? => return Err(error),
+        Err(_) if fileobj.is_instance_of::<PyInt>() => return Err(negative(fileobj)),
         Err(_) => fileobj
             .call_method0(intern!(fileobj.py(), "fileno"))
             .and_then(|fd| fd.extract())
             .map_err(|_| invalid())?,
     };
     if fd < 0 {
-        return Err(PyValueError::new_err(format!(
-            "Invalid file descriptor: {fd}"
-        )));
+        return Err(negative(fd));
     }
     Ok(fd)
+}
+
+fn negative(fd: impl Display) -> PyErr {
+    PyValueError::new_err(format!("Invalid file descriptor: {fd}"))
 }
 
 impl LoopBase {
@@ -186,7 +190,14 @@ impl LoopBase {
         if self.closed.get() {
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
-        let fd = descriptor(&args.leading(0))?;
+        let fileobj = args.leading(0);
+        let fd = match descriptor(&fileobj) {
+            // A number that no descriptor has, so nothing watches it.
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) && fileobj.gt(0)? => {
+                RawFd::MAX
+            }
+            fd => fd?,
+        };
         let taken = self.take_interest(py, fd, interest)?;
         if let Some(Taken::Handle(handle)) = &taken {
             cancel(py, handle);

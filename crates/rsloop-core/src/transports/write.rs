@@ -147,7 +147,7 @@ impl Stream {
     }
 
     /// Sends what `take` fills in, until it does not fill the space it gets: as `write` of all that,
-    /// without an object for it.
+    /// without an object for it. Once nothing can be sent any more it is taken all the same.
     ///
     /// `take` runs no Python code.
     pub(crate) fn write_from(
@@ -162,7 +162,12 @@ impl Stream {
                 (loop_, state.fd(), state.pending.len() == 0)
             });
             let Some(loop_) = loop_ else { return Ok(()) };
+            let discard = || {
+                let full = |space: &mut [u8]| take(space) == space.len();
+                while loop_.get().with_read_buffer(py, full) {}
+            };
             if !stream.admit(transport, "write", false)? {
+                discard();
                 return Ok(());
             }
             let sent = loop_.get().with_read_buffer(py, |space| {
@@ -180,7 +185,10 @@ impl Stream {
             });
             let (left, last) = match sent {
                 Ok(sent) => sent,
-                Err(error) => return stream.write_failed(transport, error),
+                Err(error) => {
+                    discard();
+                    return stream.write_failed(transport, error);
+                }
             };
             if !left.is_empty() {
                 stream

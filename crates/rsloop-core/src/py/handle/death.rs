@@ -1,5 +1,7 @@
 //! How handles die: without overflowing the stack, and leaving their memory to the next.
 
+#[cfg(Py_GIL_DISABLED)]
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 use pyo3::{Python, ffi};
@@ -30,8 +32,10 @@ impl Deaths {
 /// no look-up of the thread.
 #[cfg(not(Py_GIL_DISABLED))]
 static DEATHS: GilCell<Deaths> = GilCell::new(Deaths::NONE);
+/// Never dropped, since a handle may die after the thread's other locals.
 #[cfg(Py_GIL_DISABLED)]
-thread_local!(static DEATHS: GilCell<Deaths> = const { GilCell::new(Deaths::NONE) });
+thread_local!(static DEATHS: ManuallyDrop<GilCell<Deaths>> =
+    const { ManuallyDrop::new(GilCell::new(Deaths::NONE)) });
 
 #[inline]
 fn deaths<R>(py: Python<'_>, access: impl FnOnce(&mut Deaths) -> R) -> R {
@@ -63,6 +67,7 @@ pub(super) unsafe fn bury(slf: *mut ffi::PyObject, free: &'static FreeList) {
             while let Some((slf, free)) = deaths(py, |deaths| deaths.postponed.pop()) {
                 bury_now(slf as *mut ffi::PyObject, free);
             }
+            deaths(py, |deaths| deaths.postponed = Vec::new());
         }
         deaths(py, |deaths| deaths.nested -= 1);
     }
