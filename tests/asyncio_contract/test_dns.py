@@ -1,6 +1,7 @@
 """getaddrinfo and getnameinfo: what the socket module says, whoever asks it."""
 
 import asyncio
+import ipaddress
 import itertools
 import socket
 import threading
@@ -10,10 +11,18 @@ import pytest
 
 from .conftest import Log, LoopFactory, Run
 from .outcomes import async_outcome, outcome
-from .test_dns_any_address import is_address
 
 STREAM = socket.SOCK_STREAM
 NUMERIC_NAMES = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+
+
+def is_address(host: str) -> bool:
+    """Tell whether this is an address in its usual form."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 HOSTS: list[Any] = [

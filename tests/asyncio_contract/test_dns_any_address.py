@@ -5,19 +5,13 @@ import ipaddress
 import socket
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from .outcomes import async_outcome, outcome
+from .test_dns import is_address
 
-
-def is_address(host: str) -> bool:
-    """Tell whether this is an address in its usual form."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+hypothesis = pytest.importorskip("hypothesis")
+st = pytest.importorskip("hypothesis.strategies")
 
 
 ADDRESSES = st.ip_addresses().map(str) | st.ip_addresses(v=6).map(
@@ -26,8 +20,8 @@ ADDRESSES = st.ip_addresses().map(str) | st.ip_addresses(v=6).map(
 NEARLY_ADDRESSES = st.text(alphabet="0123456789abcdef.:%x", min_size=1, max_size=20)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
+@hypothesis.settings(max_examples=100, deadline=None)  # type: ignore[untyped-decorator]
+@hypothesis.given(  # type: ignore[untyped-decorator]
     host=ADDRESSES | NEARLY_ADDRESSES,
     port=st.integers(-10, 70000) | st.integers(0, 70000).map(str) | st.none(),
     family=st.sampled_from([0, socket.AF_INET, socket.AF_INET6]),
