@@ -329,7 +329,8 @@ def compat(session: nox.Session) -> None:
 def asan(session: nox.Session) -> None:
     """Run the bridge's tests with core and extensions, in Rust and in C, under AddressSanitizer.
 
-    Needs Linux, GCC with its sanitizer's runtime, and a nightly Rust.
+    Or those that follow `--`, such as `tests/asyncio_contract -k rsloop`, which takes a quarter of
+    an hour. Needs Linux, GCC with its sanitizer's runtime, and a nightly Rust.
     """
     if not sys.platform.startswith("linux") or shutil.which("gcc") is None:
         session.skip("AddressSanitizer is set up here for GCC on Linux only")

@@ -47,7 +47,9 @@ pub(crate) fn with_bytes<R>(
     }
     // SAFETY: a simple buffer is contiguous, and locked in place until it is released. Bytes
     // of a bytearray may be overwritten meanwhile, by Python code that `read` runs, only after
-    // the system call that looked at them.
+    // the system call that looked at them. Without a GIL another thread may overwrite them at any
+    // moment, as it may during `socket.send`: they are copied and sent, and nothing else depends
+    // on what they are.
     read(unsafe { slice::from_raw_parts(lent.0.buf.cast(), lent.0.len as usize) })
 }
 

@@ -36,8 +36,9 @@ pub(crate) fn borrow<'call>(fd: RawFd) -> io::Result<BorrowedFd<'call>> {
         return Err(Errno::BADF.into());
     }
     // SAFETY: `fd` is not negative, the only value that a BorrowedFd must never hold. That it is open is not ours to
-    // promise: it belongs to the caller, who may have closed it. The borrow only carries the number into epoll_ctl or
-    // kevent, which answer EBADF if it is closed, and neither reads, writes nor closes what it names; all that a
-    // closed and reused number can cause is a watch on the wrong descriptor, which the registry's generations cover.
+    // promise: it belongs to the caller, who may have closed it. The borrow only carries the number into one system
+    // call, which answers EBADF if it is closed, and closes nothing. No memory depends on what the number names. Where
+    // it is reused, the poller watches the wrong descriptor, which the registry's generations cover; so that bytes do
+    // not go to or come from the wrong one, the transports ask the socket for its number before each call.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
