@@ -8,3 +8,9 @@ def run_turns(loop: asyncio.AbstractEventLoop, turns: int) -> None:
     for _ in range(turns):
         loop.call_soon(loop.stop)
         loop.run_forever()
+
+
+async def turns(count: int) -> None:
+    """Let the other tasks run for `count` turns."""
+    for _ in range(count):
+        await asyncio.sleep(0)

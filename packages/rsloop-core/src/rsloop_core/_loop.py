@@ -4,6 +4,7 @@ from rsloop_core._children import Children
 from rsloop_core._core import LoopBase
 from rsloop_core._datagrams import Datagrams
 from rsloop_core._debug import Debug
+from rsloop_core._files import Files
 from rsloop_core._listeners import Listeners
 from rsloop_core._names import Names
 from rsloop_core._pipes import Pipes
@@ -20,6 +21,7 @@ class Loop(
     Listeners,
     Streams,
     SockMethods,
+    Files,
     Datagrams,
     Pipes,
     Names,
