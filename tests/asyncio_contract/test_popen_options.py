@@ -52,6 +52,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "pipesize": ({"pipesize": 4096}, "__import__('fcntl').fcntl(1, 1032)", "4096"),
     "user": ({"user": os.getuid()}, f"os.getuid() == {os.getuid()}", "True"),
     "group": ({"group": os.getgid()}, f"os.getgid() == {os.getgid()}", "True"),
+    **(
+        {"extra_groups": ({"extra_groups": [1, 2]}, "sorted(os.getgroups())", "[1, 2]")}
+        if os.getuid() == 0  # the only one who may
+        else {}
+    ),
     "executable": ({"executable": sys.executable}, "1", "1"),
     "stderr to stdout": ({"stderr": subprocess.STDOUT}, "1, file=sys.stderr", "1"),
     "stdin from nothing": ({"stdin": subprocess.DEVNULL}, "sys.stdin.read()", ""),

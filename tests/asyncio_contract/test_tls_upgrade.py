@@ -66,6 +66,34 @@ def test_tls_in_tls(run: Run, authority: Authority) -> None:
     run(main())
 
 
+def test_back_pressure_through_tls_in_tls(run: Run, authority: Authority) -> None:
+    """A reader that pauses stops the writer, by way of four protocols and a socket."""
+    piece = bytes(range(256)) * 256
+
+    async def main() -> None:
+        client, served = await plain_pair()
+        outer = await upgrade(authority, client, served)
+        inner = await upgrade(authority, (outer[0], client[1]), (outer[1], served[1]))
+        inner[1].pause_reading()
+        sent = 0
+        while client[1].calls[-1] != "pause_writing":
+            inner[0].write(piece)
+            sent += len(piece)
+            await asyncio.sleep(0)  # let the reading side buffer what it will
+            assert sent < 16 << 20
+        await settle()
+        assert client[1].calls[-1] == "pause_writing"
+        assert not served[1].data
+        inner[1].resume_reading()
+        await client[1].until(lambda: client[1].calls[-1] == "resume_writing")
+        assert await served[1].received(sent) == piece * (sent // len(piece))
+        assert client[1].calls.count("pause_writing") == 1
+        inner[0].close()
+        await end(client[1], served[1])
+
+    run(main())
+
+
 def test_connection_made_is_not_called_again(run: Run, authority: Authority) -> None:
     async def main() -> None:
         client, served = await plain_pair()
