@@ -78,8 +78,10 @@ class StreamStory(Story):
     def write_much(self) -> None:
         self.transport.write(bytes(8_000_000))
 
-    def write_text(self) -> None:
-        self.transport.write("text")
+    def write_text(self) -> object:
+        refusal = outcome(self.transport.write, "text")
+        # Whose words 3.14 has changed in the middle.
+        return refusal and refusal[0]
 
     def writelines(self) -> None:
         # Early 3.13 releases break the transport by a writelines() after the end.
@@ -196,9 +198,9 @@ OPERATIONS = (
 SEQUENCES = strategies.lists(strategies.sampled_from(OPERATIONS), max_size=12)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
-@hypothesis.settings(max_examples=200, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
+@hypothesis.settings(max_examples=150, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
 @hypothesis.given(operations=SEQUENCES)  # type: ignore[untyped-decorator]
 def test_the_same_story_on_both_loops(family: int, operations: list[str]) -> None:
     same_on_both_loops(functools.partial(StreamStory, family), operations)

@@ -1,15 +1,18 @@
 """TLS connections that end: properly, cut off, broken, too late, in the middle of everything."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import sys
+import weakref
+from typing import Any
 
 import pytest
 
-from .conftest import Log, Run, stdlib_fault
+from .conftest import Log, LoopFactory, Run, counts, stdlib_fault
 from .recorders import Recorder
-from .tls_connections import Authority, client_and_peer, settle, tls_pair
+from .tls_connections import HOST, Authority, client_and_peer, settle, tls_pair
 
 over_both_data_paths = True
 # With the stdlib loop as well: the connection of a protocol or session that raised.
@@ -303,3 +306,47 @@ def test_extra_info_outlives_the_connection(run: Run, authority: Authority) -> N
             assert tls.version() == "TLSv1.3"
 
     run(main())
+
+
+class Tracked(asyncio.Protocol):
+    """A protocol that a weak reference can follow."""
+
+
+@pytest.mark.parametrize("ending", ["close", "drop"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_pending_connections_go_with_their_loop(
+    loop_factory: LoopFactory, authority: Authority, ending: str, asyncio_log: Log
+) -> None:
+    """One that has much to send, and one in the middle of its handshake."""
+    gc.collect()
+    before = counts()
+    loop = loop_factory()
+
+    async def leave_open() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Tracked, "127.0.0.1", 0, ssl=authority.server())
+        client, protocol = await loop.create_connection(
+            Tracked,
+            *server.sockets[0].getsockname(),
+            ssl=authority.client(),
+            server_hostname=HOST,
+        )
+        client.pause_reading()
+        client.write(bytes(10_000_000))
+        silent.setblocking(False)
+        await loop.sock_connect(silent, server.sockets[0].getsockname())
+        await settle()
+        return [server, client, protocol]
+
+    with socket.socket() as silent:
+        opened = loop.run_until_complete(leave_open())
+        alive = [weakref.ref(each) for each in [loop, *opened]]
+        if ending == "close":
+            loop.close()
+    del loop, opened
+    for _ in range(3):
+        gc.collect()
+    assert [ref() for ref in alive if ref() is not None] == []
+    assert counts() == before

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import socket
 import ssl
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +20,15 @@ strategies = pytest.importorskip("hypothesis.strategies")
 # hypothesis counts references to its random generators, which newer CPythons count otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:It looks like `register_random`")
 
-over_both_data_paths = True
+
+@pytest.fixture(scope="module", params=[True, False], ids=["direct", "by methods"])
+def data_path(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have rsloop move data in one of its two ways: see docs/architecture.md."""
+    from rsloop_core import _core
+
+    before = _core.use_direct_tls(request.param)
+    yield
+    _core.use_direct_tls(before)
 
 
 class TlsStory(StreamStory):
@@ -97,9 +106,10 @@ SEQUENCES = strategies.lists(strategies.sampled_from(OPERATIONS), max_size=10)
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("data_path")
 @pytest.mark.parametrize("version", VERSIONS)
-@hypothesis.settings(max_examples=100, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
+@hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
 @hypothesis.given(operations=SEQUENCES)  # type: ignore[untyped-decorator]
 def test_the_same_story_on_both_loops(
     authority: Authority, version: ssl.TLSVersion, operations: list[str]
