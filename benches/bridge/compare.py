@@ -22,6 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from measure import COUNTED
 from rows import ROWS
 
 WORKER = Path(__file__).with_name("measure.py")
@@ -30,7 +31,7 @@ LOOPS = ("asyncio", "uvloop", "rsloop")
 PEERS = ("peer.async_std asyncio", "peer.tokio asyncio")
 OTHERS = ("ours asyncio", "ours uvloop")
 # Not those that wait for a clock, and not the thousands that valgrind's one thread would starve.
-COUNTED = (
+COUNTED_ROWS = (
     "ready",
     "ready_100",
     "yield",
@@ -62,20 +63,31 @@ def measure(pair: str, rows: list[str], scale: float) -> Found:
     return found
 
 
-def count(pair: str, row: str) -> float:
-    """Return the instructions per operation, by valgrind: the difference of two runs."""
-    totals = []
-    for operations in (1000, 3000):
-        with tempfile.TemporaryDirectory() as folder:
-            command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
-            scale = operations / ROWS[row].operations
-            command += [sys.executable, str(WORKER), *pair.split(), str(scale), row]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        collected = re.search(r"Collected : (\d+)", done.stderr)
-        if not collected:
+def count(pair: str, rows: list[str]) -> dict[str, float]:
+    """Return the instructions per operation of each row, by valgrind: the difference of two runs.
+
+    All from one process, most of whose instructions start Python; valgrind writes down its count
+    with each call of `getppid`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = (
+            f"--callgrind-out-file={folder}/out",
+            "--dump-before=getppid",
+            "--fair-sched=yes",
+        )
+        command = ["valgrind", "--tool=callgrind", *options, sys.executable, str(WORKER)]
+        command += [*pair.split(), "count", *rows]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        dumps = [Path(folder, f"out.{number}") for number in range(1, 3 * len(rows) + 1)]
+        if done.returncode or not all(dump.exists() for dump in dumps):
             raise SystemExit(f"{pair} failed:\n{done.stderr}")
-        totals.append(int(collected[1]))
-    return (totals[1] - totals[0]) / 2000
+        found = [re.findall(r"^totals: (\d+)", dump.read_text(), re.MULTILINE) for dump in dumps]
+    totals = [sum(int(part) for part in parts) for parts in found]
+    operations = COUNTED[1] - COUNTED[0]
+    return {
+        row: (totals[3 * place + 2] - totals[3 * place + 1]) / operations
+        for place, row in enumerate(rows)
+    }
 
 
 def table(
@@ -122,9 +134,9 @@ def main() -> None:
     pairs = [f"{extension} {loop}" for extension in extensions for loop in loops]
     print(f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}")
     if options.instructions:
-        counted = {
-            row: {pair: count(pair, row) for pair in pairs} for row in options.rows or COUNTED
-        }
+        rows = options.rows or list(COUNTED_ROWS)
+        found = {pair: count(pair, rows) for pair in pairs}
+        counted = {row: {pair: found[pair][row] for pair in pairs} for row in rows}
         table("instructions per operation, of all threads", pairs, counted, {})
         return
     results: dict[str, dict[str, list[tuple[float, float]]]] = {row: {} for row in rows}

@@ -1,12 +1,14 @@
 """Measure rows of one extension on one loop, and print JSON.
 
 python benches/bridge/measure.py EXTENSION LOOP SCALE ROW ...
+python benches/bridge/measure.py EXTENSION LOOP count ROW ...
 
 For each row: nanoseconds of wall time and of CPU time per operation. The row `bytes` is measured
 alone, and gives bytes. EXTENSION is `ours`, `peer.async_std` or `peer.tokio`.
 """
 
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -15,6 +17,9 @@ import time
 from typing import Any
 
 from rows import ROWS, Functions, pending_bytes
+
+# Operations of the three runs of each row whose instructions are counted.
+WARM_UP, COUNTED = 300, (200, 1200)
 
 
 class LoopDriven:
@@ -43,6 +48,19 @@ def make_loop(kind: str) -> asyncio.AbstractEventLoop:
     return loop
 
 
+def count(kind: str, loop_kind: str, rows: list[str]) -> None:
+    """Run each of `rows` three times, for valgrind, which counts from one `getppid` to the next."""
+    functions = extension(kind)
+    # A collection in one of the runs would count for more than what is measured.
+    gc.disable()
+    with asyncio.Runner(loop_factory=lambda: make_loop(loop_kind)) as runner:
+        for name in rows:
+            for operations in (WARM_UP, *COUNTED):
+                runner.run(ROWS[name].run(functions, operations))
+                os.getppid()
+    os._exit(0)
+
+
 def main(kind: str, loop_kind: str, scale: float, rows: list[str]) -> None:
     """Measure `rows`, each after a short run to warm up."""
     functions = extension(kind)
@@ -66,4 +84,6 @@ def main(kind: str, loop_kind: str, scale: float, rows: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[3] == "count":
+        count(sys.argv[1], sys.argv[2], sys.argv[4:])
     main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4:])

@@ -76,9 +76,10 @@ def calls_inside(name: str) -> Run:
 
 
 async def cancel_storm(functions: Functions, count: int) -> None:
-    """Cancel a thousand pending futures at a time, and wait for their ends."""
-    for _ in range(count // 1000):
-        futures: list[asyncio.Future[Any]] = [functions.pending() for _ in range(1000)]
+    """Cancel up to a thousand pending futures at a time, and wait for their ends."""
+    width = min(count, 1000)
+    for _ in range(count // width):
+        futures: list[asyncio.Future[Any]] = [functions.pending() for _ in range(width)]
         await asyncio.sleep(0)
         for future in futures:
             future.cancel()
