@@ -39,6 +39,31 @@ def test_cancelling_drops_the_rust_future_once(run: Run, make: Make) -> None:
     assert run(main()) == 1
 
 
+def test_cancelling_after_each_poll_drops_once_and_ends_the_polling(run: Run, make: Make) -> None:
+    async def main() -> list[tuple[int, int]]:
+        found = []
+        for nth in range(1, 13):
+            gate, drops = Gate(), Drops()
+            future = make("value", gate, drops)
+            for poll in range(1, nth + 1):
+                if poll > 1:
+                    gate.wake()
+                # Turns of the loop, which polls those that are not Send.
+                while gate.polls < poll:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            future.cancel()
+            dropped = drops.wait_for(1)
+            gate.wake_old()
+            gate.open_elsewhere()
+            await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await future
+            found.append((gate.polls - nth, max(dropped, drops.count)))
+        return found
+
+    assert run(main()) == [(0, 1)] * 12
+
+
 def test_cancelling_the_task_that_awaits_cancels_it(run: Run, make: Make) -> None:
     async def main() -> int:
         drops = Drops()
