@@ -2,9 +2,9 @@
 
     python tools/msrv.py
 
-There is no toolchain of that age at hand, so nothing is built with it. Checked is what each crate
-in the lock file says of itself; those that say nothing are counted. What the standard library had
-by then is for clippy's `incompatible_msrv` to check, in `nox -s msrv`.
+Checked is what each crate in the lock file says of itself; those that say nothing are counted. What
+the standard library had by then is for clippy's `incompatible_msrv` to check, and whether all of it
+builds for a toolchain of that age, where there is one: see `nox -s msrv`.
 """
 
 import json

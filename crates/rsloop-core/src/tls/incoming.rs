@@ -48,9 +48,7 @@ impl Tls {
             Ok(records) => {
                 let records = records?;
                 let count = records.as_bytes().len();
-                if count > 0
-                    && let Some(turn) = turn
-                {
+                if let Some(turn) = turn.filter(|_| count > 0) {
                     turn.feed(&records)?;
                 }
                 Ok(Ok(count))
@@ -168,12 +166,12 @@ impl Tls {
         let (count, end) = turn.read_to(&buffer)?;
         drop(turn);
         if count > 0 {
-            if end.is_none()
-                && let Some(protocol) = self.protocol(py)
-            {
-                let again = protocol.getattr(intern!(py, "_do_read"))?;
-                let loop_ = protocol.getattr(intern!(py, "_loop"))?;
-                loop_.call_method1(intern!(py, "call_soon"), (again,))?;
+            if end.is_none() {
+                if let Some(protocol) = self.protocol(py) {
+                    let again = protocol.getattr(intern!(py, "_do_read"))?;
+                    let loop_ = protocol.getattr(intern!(py, "_loop"))?;
+                    loop_.call_method1(intern!(py, "call_soon"), (again,))?;
+                }
             }
             target.call_method1(intern!(py, "buffer_updated"), (count,))?;
         }

@@ -147,10 +147,8 @@ impl Tls {
             state.phase == Phase::Wrapped && state.backlog.is_empty()
         });
         let mut taken = 0;
-        if now
-            && let Some(session) = self.session(py)
-            && let Some(turn) = Turn::begin(&session)
-        {
+        let session = now.then(|| self.session(py)).flatten();
+        if let Some(turn) = session.as_ref().and_then(|session| Turn::begin(session)) {
             taken = turn.write(data)?;
             if taken > 0 && turn.plain {
                 return Ok(()); // all of it
@@ -226,9 +224,7 @@ impl Tls {
             }
             Some(state.lower.as_ref()?.clone_ref(py))
         });
-        if let Some(direct) = session.direct()
-            && let Some(Lower::Stream(stream)) = &lower
-        {
+        if let (Some(direct), Some(Lower::Stream(stream))) = (session.direct(), &lower) {
             if direct.outgoing_bytes() > 0 {
                 let Some(_turn) = self.turn(py, session)? else {
                     return Ok(());

@@ -283,10 +283,10 @@ impl Tls {
             state.phase_object.replace(phase)
         });
         drop(replaced);
-        if known == Phase::Wrapped
-            && let Some(session) = self.session(py)
-        {
-            session.go_direct(py)?;
+        if known == Phase::Wrapped {
+            if let Some(session) = self.session(py) {
+                session.go_direct(py)?;
+            }
         }
         Ok(())
     }

@@ -134,8 +134,9 @@ mod own {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
-    rsloop::executor::set_executor(own::Threads)
-        .map_err(|refusal| pyo3::exceptions::PyRuntimeError::new_err(refusal.to_string()))?;
+    if rsloop::executor::set_executor(own::Threads).is_err() {
+        // Imported once more, by a sub-interpreter, which the bridge refuses by itself.
+    }
     module.add_function(wrap_pyfunction!(executor, module)?)?;
     module.add_function(wrap_pyfunction!(entered, module)?)?;
     module.add_function(wrap_pyfunction!(sleep_by_tokio, module)?)?;
