@@ -2,10 +2,12 @@
 
 import asyncio
 import contextvars
+import gc
 import os
 import resource
 import socket
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -285,6 +287,46 @@ def test_removing_after_the_descriptor_was_closed(loop: Loop) -> None:
     assert loop.remove_writer(numbers[1]) is True
     assert loop.remove_reader(numbers[0]) is False
     assert loop.remove_writer(numbers[1]) is False
+
+
+def test_removing_by_an_object_that_was_closed(loop: Loop) -> None:
+    left, right = socket.socketpair()
+    loop.add_reader(left, print)
+    loop.add_writer(right, print)
+    left.close()
+    right.close()
+    assert loop.remove_reader(left) is True
+    assert loop.remove_writer(right) is True
+    for remove in (loop.remove_reader, loop.remove_writer):
+        with pytest.raises(ValueError, match="Invalid file descriptor: -1"):
+            remove(left)
+
+
+def test_a_closed_object_is_not_found_by_another_ones_number(loop: Loop) -> None:
+    left, right = socket.socketpair()
+    loop.add_reader(left.fileno(), print)
+    number = left.fileno()
+    left.close()
+    with pytest.raises(ValueError, match="Invalid file descriptor: -1"):
+        loop.remove_reader(left)
+    assert loop.remove_reader(number) is True
+    right.close()
+
+
+def test_a_watched_object_stays_open(loop: Loop, pair: Pair) -> None:
+    left, right = pair
+    duplicate = left.dup()
+    number = duplicate.fileno()
+    known = weakref.ref(duplicate)
+    loop.add_reader(duplicate, loop.stop)
+    del duplicate
+    gc.collect()
+    right.send(b"x")
+    loop.run_forever()
+    watched = known()
+    assert watched is not None
+    assert loop.remove_reader(number) is True
+    watched.close()
 
 
 def test_removing_what_was_never_added(loop: Loop, pair: Pair) -> None:

@@ -20,6 +20,9 @@ pub(super) struct Io {
 pub(super) enum Source {
     /// The handles of `add_reader` and `add_writer`.
     Handles {
+        /// What was given for the descriptor, unless a number. It stays findable when it is closed
+        /// and has no number any more; and it stays open, where nobody else holds it.
+        file: Option<Py<PyAny>>,
         reader: Option<Handle>,
         writer: Option<Handle>,
     },
@@ -29,7 +32,10 @@ pub(super) enum Source {
 
 /// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
 pub(super) enum Taken {
-    Handle(Handle),
+    Handle {
+        handle: Handle,
+        _last: Option<Source>,
+    },
     Transport {
         _last: Option<Source>,
     },
@@ -43,9 +49,12 @@ pub(super) enum Taken {
 
 impl Io {
     /// Makes `handle` the reader or writer of `fd`, and returns what it replaces.
+    ///
+    /// `file` is remembered where the descriptor was not watched before, as asyncio's selector has it.
     pub(super) fn set_handle(
         &mut self,
         fd: RawFd,
+        file: Option<&Bound<'_, PyAny>>,
         interest: Interest,
         handle: Handle,
     ) -> io::Result<Option<Source>> {
@@ -55,7 +64,7 @@ impl Io {
             _ => None,
         };
         if self.registry.get(fd).is_none() {
-            let source = Source::of_handle(interest, Some(handle));
+            let source = Source::of_handle(file, interest, Some(handle));
             return self.replace(fd, interest, source, stale);
         }
         let wanted = self.registry.interest(fd) | interest;
@@ -70,7 +79,7 @@ impl Io {
             .get_mut(fd)
             .and_then(|source| source.handle(interest));
         let replaced = slot.and_then(|slot| slot.replace(handle));
-        Ok(replaced.map(|handle| Source::of_handle(interest, Some(handle))))
+        Ok(replaced.map(|handle| Source::of_handle(None, interest, Some(handle))))
     }
 
     /// Makes `transport` the source of `fd`, watched for `interest` as well.
@@ -113,6 +122,16 @@ impl Io {
         }
     }
 
+    /// The descriptor that was watched as `file`.
+    pub(super) fn find(&self, file: &Bound<'_, PyAny>) -> Option<RawFd> {
+        self.registry.iter().find_map(|(fd, source)| match source {
+            Source::Handles {
+                file: Some(known), ..
+            } => known.is(file).then_some(fd),
+            _ => None,
+        })
+    }
+
     /// Takes the reader or writer of `fd` away, and stops watching for it.
     pub(super) fn take(&mut self, fd: RawFd, interest: Interest) -> Option<Taken> {
         let watched = self.registry.interest(fd);
@@ -136,7 +155,10 @@ impl Io {
             None
         };
         match (handle, last) {
-            (Some(handle), _) => Some(Taken::Handle(handle)),
+            (Some(handle), last) => Some(Taken::Handle {
+                handle,
+                _last: last,
+            }),
             (None, Some(Source::Handles { .. })) => None,
             (None, last) => (left != watched).then_some(Taken::Transport { _last: last }),
         }
@@ -144,23 +166,27 @@ impl Io {
 }
 
 impl Source {
-    fn of_handle(interest: Interest, handle: Option<Handle>) -> Self {
-        if interest.is_readable() {
-            Self::Handles {
-                reader: handle,
-                writer: None,
-            }
+    fn of_handle(
+        file: Option<&Bound<'_, PyAny>>,
+        interest: Interest,
+        handle: Option<Handle>,
+    ) -> Self {
+        let file = file.map(|file| file.clone().unbind());
+        let (reader, writer) = if interest.is_readable() {
+            (handle, None)
         } else {
-            Self::Handles {
-                reader: None,
-                writer: handle,
-            }
+            (None, handle)
+        };
+        Self::Handles {
+            file,
+            reader,
+            writer,
         }
     }
 
     fn handle(&mut self, interest: Interest) -> Option<&mut Option<Handle>> {
         match self {
-            Self::Handles { reader, writer } => Some(if interest.is_readable() {
+            Self::Handles { reader, writer, .. } => Some(if interest.is_readable() {
                 reader
             } else {
                 writer

@@ -198,7 +198,7 @@ impl LoopBase {
             arguments: &[],
         };
         let handle = Handle::new(py, &call, None)?;
-        self.watch_handle(py, fd, interest, &handle)?;
+        self.watch_handle(py, fd, None, interest, &handle)?;
         operation.get().state.with(py, |state| {
             if let Some(waiting) = state {
                 waiting.handle = Some(handle);
@@ -218,7 +218,7 @@ impl LoopBase {
     ) -> PyResult<()> {
         let watched = self.io.with(py, |io| {
             let source = io.as_ref().and_then(|io| io.registry.get(fd));
-            let Some(Source::Handles { reader, writer }) = source else {
+            let Some(Source::Handles { reader, writer, .. }) = source else {
                 return false;
             };
             let known = if interest.is_readable() {

@@ -180,7 +180,12 @@ impl LoopBase {
                 io.iter()
                     .flat_map(|io| io.registry.iter())
                     .try_for_each(|(_, source)| match source {
-                        Source::Handles { reader, writer } => {
+                        Source::Handles {
+                            file,
+                            reader,
+                            writer,
+                        } => {
+                            visit.call(file)?;
                             visit.call(reader.as_ref().map(Handle::as_object))?;
                             visit.call(writer.as_ref().map(Handle::as_object))
                         }

@@ -129,7 +129,8 @@ impl LoopBase {
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         self.check_closed()?;
-        let fd = descriptor(&args.leading(0))?;
+        let given = args.leading(0);
+        let fd = descriptor(&given)?;
         let callback = args.leading(1);
         let context = args.context(method)?;
         let call = Call {
@@ -137,7 +138,8 @@ impl LoopBase {
             arguments: args.tail(2),
         };
         let handle = Handle::new(py, &call, context)?;
-        self.watch_handle(py, fd, interest, &handle)?;
+        let file = (!given.is_instance_of::<PyInt>()).then_some(&*given);
+        self.watch_handle(py, fd, file, interest, &handle)?;
         Ok(handle.into_object())
     }
 
@@ -146,6 +148,7 @@ impl LoopBase {
         &self,
         py: Python<'_>,
         fd: RawFd,
+        file: Option<&Bound<'_, PyAny>>,
         interest: Interest,
         handle: &Handle,
     ) -> PyResult<()> {
@@ -155,11 +158,11 @@ impl LoopBase {
         let replaced = self
             .io
             .with(py, |io| match io {
-                Some(io) => io.set_handle(fd, interest, handle.clone_ref(py)),
+                Some(io) => io.set_handle(fd, file, interest, handle.clone_ref(py)),
                 None => Ok(None),
             })
             .map_err(|error| os_error(py, error))?;
-        if let Some(Source::Handles { reader, writer }) = &replaced {
+        if let Some(Source::Handles { reader, writer, .. }) = &replaced {
             reader
                 .iter()
                 .chain(writer)
@@ -175,7 +178,7 @@ impl LoopBase {
         fd: RawFd,
         interest: Interest,
     ) -> PyResult<()> {
-        if let Some(Taken::Handle(handle)) = self.take_interest(py, fd, interest)? {
+        if let Some(Taken::Handle { handle, .. }) = self.take_interest(py, fd, interest)? {
             cancel(py, &handle);
         }
         Ok(())
@@ -190,16 +193,9 @@ impl LoopBase {
         if self.closed.get() {
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
-        let fileobj = args.leading(0);
-        let fd = match descriptor(&fileobj) {
-            // A number that no descriptor has, so nothing watches it.
-            Err(error) if error.is_instance_of::<PyOverflowError>(py) && fileobj.gt(0)? => {
-                RawFd::MAX
-            }
-            fd => fd?,
-        };
+        let fd = self.watched(&args.leading(0))?;
         let taken = self.take_interest(py, fd, interest)?;
-        if let Some(Taken::Handle(handle)) = &taken {
+        if let Some(Taken::Handle { handle, .. }) = &taken {
             cancel(py, handle);
         }
         Ok(taken
@@ -208,6 +204,23 @@ impl LoopBase {
             .to_owned()
             .into_any()
             .unbind())
+    }
+
+    /// The descriptor that is no longer to be watched, as `fileobj`.
+    fn watched(&self, fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+        let py = fileobj.py();
+        match descriptor(fileobj) {
+            // A number that no descriptor has, so nothing watches it.
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) && fileobj.gt(0)? => {
+                Ok(RawFd::MAX)
+            }
+            // As in asyncio: what has been closed meanwhile is found by what it is.
+            Err(error) if error.is_instance_of::<PyValueError>(py) => {
+                let found = self.io.with(py, |io| io.as_ref()?.find(fileobj));
+                found.ok_or(error)
+            }
+            fd => fd,
+        }
     }
 
     /// Watches a transport's descriptor for `interest` as well.
@@ -323,7 +336,7 @@ impl LoopBase {
             let (fd, interest) = io.registry.resolve(token)?;
             let ready = readiness.masked(interest);
             Some(match io.registry.get(fd)? {
-                Source::Handles { reader, writer } => {
+                Source::Handles { reader, writer, .. } => {
                     let reader = reader.as_ref().filter(|_| ready.readable);
                     let writer = writer.as_ref().filter(|_| ready.writable);
                     let queue = |handle: &Handle| Ready::Handle(handle.clone_ref(py));
