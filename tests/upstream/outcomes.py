@@ -53,6 +53,10 @@ class Events:
         on_loop = loops.made > self.made_before
         self.send(event="verdict", test=test, verdict=verdict, on_loop=on_loop)
 
+    def collected(self, where: str) -> None:
+        """Say that the tests of one place have been found, which may take long."""
+        self.send(event="collected", where=where)
+
     def end(self) -> None:
         """Say that no test is left."""
         self.send(event="end")
@@ -111,7 +115,7 @@ def run_rest(
                 if event["on_loop"]:
                     outcome.on_loop.add(event["test"])
                 current = None
-            else:
+            elif event["event"] == "end":
                 ended = True
     died = "hung" if status is None else "crashed"
     if ended and (status is None or status < 0):

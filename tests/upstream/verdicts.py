@@ -37,6 +37,7 @@ class Verdicts:
         config.hook.pytest_deselected(items=gone)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.events.collected(report.nodeid)
         if report.failed:
             self.events.verdict(self.name(report.nodeid), "failed")
 
