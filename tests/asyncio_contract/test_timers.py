@@ -290,3 +290,16 @@ def test_delay_may_be_any_real_number(loop: Loop) -> None:
     loop.call_later(0.002, loop.stop)
     loop.run_forever()
     assert sorted(ran) == ["bool", "fraction", "int"]
+
+
+def test_a_replaced_clock_makes_timers_due_on_the_stdlib_loop_only(
+    loop: Loop, loop_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    timer = loop.call_later(1_000, ran.append, "timer")
+    monkeypatch.setattr(loop, "time", lambda: timer.when() + 1)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    # Differs: rsloop reads its clock without that method.
+    assert ran == (["timer"] if loop_kind == "stdlib" else [])
+    timer.cancel()

@@ -43,9 +43,14 @@ class Comparison:
             else:
                 elsewhere = f" (passes on {', '.join(passes)})" if passes else ""
                 self.unexplained.append(f"  {verdict}: {test}{elsewhere}")
-        expected = {test for each in references.values() for test in each.verdicts}
-        missing = sorted(expected - judged.verdicts.keys())
-        self.unexplained.extend(f"  not run: {test}" for test in missing)
+        expected = {
+            test for each in references.values() for test in each.verdicts.keys() - each.failed
+        }
+        for test in sorted(expected - judged.verdicts.keys()):
+            if reason := self.reason(test):
+                self.notes.append(f"  not run, as listed: {test}: {reason}")
+            else:
+                self.unexplained.append(f"  not run: {test}")
 
     def reason(self, test: str) -> str | None:
         """Return the reason which the table gives for the failure of `test`, if any."""
