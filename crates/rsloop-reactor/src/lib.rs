@@ -7,6 +7,7 @@
 //! | `poller.rs` | [`Poller`] and [`Events`]: the contract that each operating system's file fulfils |
 //! | `registry.rs` | [`Registry`]: the table from descriptor to what watches it |
 //! | `listener.rs` | connections out of a listening socket |
+//! | `name.rs` | what the ends of a socket are called |
 //! | `socket.rs` | bytes in and out of a connected socket |
 //! | `datagram.rs` | datagrams in and out of a socket |
 //! | `pipe.rs` | bytes in and out of a pipe or a terminal |
@@ -24,6 +25,7 @@
 pub mod datagram;
 mod interest;
 pub mod listener;
+pub mod name;
 pub mod pipe;
 mod poller;
 mod registry;

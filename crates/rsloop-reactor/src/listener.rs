@@ -1,23 +1,12 @@
 //! Connections out of a listening socket. See accept(2).
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 
-use rustix::net::{self, AddressFamily, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{self, AddressFamily, SocketAddrAny};
 
+use crate::name::Name;
 use crate::sys::borrow;
-
-/// Where a connection comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A host's port.
-    Inet(SocketAddr),
-    /// A unix socket without a name, as clients' are.
-    Unnamed,
-    /// Something else.
-    Other,
-}
 
 /// Tell whether [`accept`] can say where the connections of a listener of this family come from.
 #[must_use]
@@ -32,13 +21,13 @@ pub fn knows_family(family: i32) -> bool {
 }
 
 /// Take the connection that has waited longest, as a descriptor that does not block and that no
-/// program executed later inherits.
+/// program executed later inherits, and the name of its far end.
 ///
 /// # Errors
 /// Those of accept(2), with their `errno`: [`io::ErrorKind::WouldBlock`] when none waits.
-pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Peer)> {
+pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Name)> {
     let (connection, address) = accept_quietly(fd)?;
-    Ok((connection, address.map_or(Peer::Unnamed, Peer::from)))
+    Ok((connection, address.map_or(Name::Unnamed, Name::from)))
 }
 
 #[cfg(not(target_vendor = "apple"))]
@@ -55,16 +44,4 @@ fn accept_quietly(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     fcntl_setfd(&connection, FdFlags::CLOEXEC)?;
     ioctl_fionbio(&connection, true)?;
     Ok((connection, address))
-}
-
-impl From<SocketAddrAny> for Peer {
-    fn from(address: SocketAddrAny) -> Self {
-        if let Ok(inet) = SocketAddr::try_from(address.clone()) {
-            return Self::Inet(inet);
-        }
-        match SocketAddrUnix::try_from(address) {
-            Ok(unix) if unix.is_unnamed() => Self::Unnamed,
-            _ => Self::Other,
-        }
-    }
 }

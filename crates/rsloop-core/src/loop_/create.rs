@@ -129,7 +129,7 @@ impl<'a, 'py> UsualCall<'a, 'py> {
 }
 
 impl LoopBase {
-    fn has_task_factory(&self, py: Python<'_>) -> bool {
+    pub(crate) fn has_task_factory(&self, py: Python<'_>) -> bool {
         self.task_factory.with(py, |factory| factory.is_some())
     }
 }

@@ -26,7 +26,7 @@ mod transports;
 mod watch;
 
 pub(crate) use entry::Turns;
-pub(crate) use run::is_fatal_to_loop;
+pub(crate) use run::{is_fatal_to_loop, report_call};
 pub(crate) use state::LoopBase;
 
 use pyo3::prelude::*;

@@ -12,7 +12,7 @@ use rsloop_sched::{Deadline, Poll};
 use super::LoopBase;
 use super::entry::Ready;
 use crate::clock;
-use crate::py::handle::Handle;
+use crate::py::handle::{Call, Handle};
 
 /// What lives as long as one run of the loop.
 struct Run {
@@ -233,6 +233,23 @@ fn report(slf: &Bound<'_, PyAny>, handle: &Handle, error: PyErr) -> PyResult<()>
         (handle.as_object(), error.into_value(py)),
     )
     .map(drop)
+}
+
+/// Passes on the exception of a turn that stands for one call of `callback`.
+#[cold]
+pub(crate) fn report_call(
+    slf: &Bound<'_, LoopBase>,
+    callback: &Bound<'_, PyAny>,
+    argument: &Bound<'_, PyAny>,
+    context: Borrowed<'_, '_, PyAny>,
+    error: PyErr,
+) -> PyResult<()> {
+    let call = Call {
+        callback: callback.as_ptr(),
+        arguments: &[argument.as_ptr()],
+    };
+    let handle = Handle::new(slf.py(), &call, Some(context))?;
+    report(slf.as_any(), &handle, error)
 }
 
 /// The same for a transport's turn, which has no handle to show.

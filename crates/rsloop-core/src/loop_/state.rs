@@ -134,7 +134,7 @@ impl LoopBase {
 
     /// Fails when the loop is closed.
     #[inline]
-    pub(super) fn check_closed(&self) -> PyResult<()> {
+    pub(crate) fn check_closed(&self) -> PyResult<()> {
         if self.closed.get() {
             return Err(PyRuntimeError::new_err("Event loop is closed"));
         }

@@ -104,20 +104,10 @@ fn ensure_fd_no_transport(
 ) -> PyResult<Py<PyAny>> {
     args.no_more_than(1, "_ensure_fd_no_transport")?;
     let fd = &*args.leading(0);
-    let py = fd.py();
-    let number = number_of(fd)?;
-    let transport = number.and_then(|number| this.transports.get().find(py, number));
-    if let Some(transport) = transport {
-        let closing = transport.call_method0(intern!(py, "is_closing"))?;
-        if !closing.is_truthy()? {
-            return Err(PyRuntimeError::new_err(format!(
-                "File descriptor {} is used by transport {}",
-                fd.repr()?,
-                transport.repr()?
-            )));
-        }
+    if let Some(number) = number_of(fd)? {
+        this.check_unused(fd, number)?;
     }
-    Ok(py.None())
+    Ok(fd.py().None())
 }
 
 /// The number of `fd` or of its `fileno()`; `None` for a number that no descriptor has.
@@ -149,6 +139,27 @@ fn number_of(fd: &Bound<'_, PyAny>) -> PyResult<Option<i32>> {
 }
 
 impl LoopBase {
+    /// Fails when a transport uses the descriptor `fd`.
+    pub(crate) fn check_fd_is_free(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
+        self.check_unused(fd.into_pyobject(py)?.as_any(), fd)
+    }
+
+    fn check_unused(&self, fd: &Bound<'_, PyAny>, number: i32) -> PyResult<()> {
+        let py = fd.py();
+        let Some(transport) = self.transports.get().find(py, number) else {
+            return Ok(());
+        };
+        let closing = transport.call_method0(intern!(py, "is_closing"))?;
+        if closing.is_truthy()? {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(format!(
+            "File descriptor {} is used by transport {}",
+            fd.repr()?,
+            transport.repr()?
+        )))
+    }
+
     /// Notes that `transport` uses `fd`, as long as it is alive.
     pub(crate) fn remember_transport(&self, transport: &Bound<'_, PyAny>, fd: i32) -> PyResult<()> {
         self.transports.get().__setitem__(fd, transport)

@@ -1,11 +1,12 @@
 //! Reading a `__slots__` entry of a Python class as fast as a field.
 
+use std::ptr;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyCFunction, PyDict, PyTuple, PyTupleMethods, PyType};
-use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, ffi};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
 
 /// Where the instances of one Python class keep one of their `__slots__`.
 ///
@@ -52,6 +53,19 @@ impl Slot {
         }
         let _ = self.class.set(class.py(), class.clone().unbind()); // it is one class for ever
         Ok(())
+    }
+
+    /// A new instance of the class, as `__new__` makes it.
+    pub(crate) fn new_instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.class.get(py).ok_or_else(not_initialised)?.as_ptr();
+        // SAFETY: attached; a class that Python code has defined has a `tp_new`, and is given the
+        // arguments that `object.__new__` wants.
+        unsafe {
+            let class = class.cast::<ffi::PyTypeObject>();
+            let new = (*class).tp_new.ok_or_else(not_initialised)?;
+            let object = new(class, PyTuple::empty(py).as_ptr(), ptr::null_mut());
+            Bound::from_owned_ptr_or_err(py, object)
+        }
     }
 
     /// Puts `value` into the slot of `object`, where it stays as long as `object` lives.

@@ -59,6 +59,22 @@ impl SocketObject {
         Ok(object.get_type_ptr().cast() == class.as_ptr())
     }
 
+    /// Says in `object`, a socket without a descriptor, what it was one of.
+    pub(crate) fn describe(
+        object: &Bound<'_, PyAny>,
+        family: i32,
+        kind: i32,
+        protocol: i32,
+    ) -> PyResult<()> {
+        if let Some(socket) = Self::of(object)? {
+            let head = socket.head();
+            head.family.store(family, Ordering::Relaxed);
+            head.kind.store(kind, Ordering::Relaxed);
+            head.protocol.store(protocol, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// The object itself.
     pub(crate) fn as_object(&self) -> &Py<PyAny> {
         &self.0

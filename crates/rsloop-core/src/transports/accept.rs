@@ -1,41 +1,70 @@
-//! From a listening socket to Python's socket objects.
+//! Connections out of a listening socket.
 
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd};
 
 use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
-use rsloop_reactor::listener::{self, Peer};
+use rsloop_reactor::listener;
+use rsloop_reactor::name::Name;
 
+use super::accepted::Connection;
 use super::address;
+use super::own_socket::{self, Kind, OwnSocket};
 use crate::error::os_error;
+use crate::loop_::LoopBase;
+use crate::py::context;
 use crate::py::socket_object::SocketObject;
 
-/// `socket.socket` and what its constructor wants to hear.
-struct SocketModule {
-    class: Py<PyAny>,
-    /// `SOCK_NONBLOCK`, 0 where the constructor does not know it.
-    nonblocking: i32,
-}
-
-impl SocketModule {
-    fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static MODULE: PyOnceLock<SocketModule> = PyOnceLock::new();
-        MODULE.get_or_try_init(py, || {
-            let module = py.import("socket")?;
-            let nonblocking = match module.getattr_opt("SOCK_NONBLOCK")? {
-                Some(flag) => flag.extract()?,
-                None => 0,
-            };
-            Ok(Self {
-                class: module.getattr("socket")?.unbind(),
-                nonblocking,
-            })
-        })
+/// Accept what waits in listener, most connections at most, each for a protocol of factory.
+///
+/// A protocol and its transport are made in the turn, and in the context, in which asyncio's task
+/// for a connection makes them. Returns False, and does nothing, where only asyncio's task does all
+/// that is asked for: in debug mode, with a task factory, for a listener that is not known well.
+/// Raises OSError as socket.accept() does.
+#[pyfunction]
+pub(super) fn accept_streams(
+    r#loop: &Bound<'_, LoopBase>,
+    listener: &Bound<'_, PyAny>,
+    factory: &Bound<'_, PyAny>,
+    server: &Bound<'_, PyAny>,
+    most: usize,
+    context: Option<&Bound<'_, PyAny>>,
+) -> PyResult<bool> {
+    let py = listener.py();
+    if r#loop.get().is_in_debug_mode() || r#loop.get().has_task_factory(py) {
+        return Ok(false);
     }
+    let Some(known) = known_listener(listener)? else {
+        return Ok(false);
+    };
+    own_socket::prepare(py)?;
+    for _ in 0..most {
+        let (fd, peer) = match listener::accept(known.fd()) {
+            Ok(accepted) => accepted,
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => break,
+                io::ErrorKind::ConnectionAborted => continue,
+                _ => return Err(os_error(py, error)),
+            },
+        };
+        let own = match context {
+            Some(context) => context.call_method0(intern!(py, "copy"))?,
+            None => context::copy_current(py)?,
+        };
+        let connection = Connection {
+            loop_: r#loop.clone().unbind(),
+            factory: factory.clone().unbind(),
+            server: server.clone().unbind(),
+            sock: OwnSocket::new(fd, kind_of(&known)),
+            peer,
+            context: own.unbind(),
+            context_is_given: context.is_some(),
+        };
+        connection.queue(py)?;
+    }
+    Ok(true)
 }
 
 /// Return (connection, address) of the connection that has waited longest, or None.
@@ -44,17 +73,28 @@ impl SocketModule {
 /// as socket.accept() does, ConnectionAbortedError for a connection that is gone already.
 #[pyfunction]
 pub(super) fn accept<'py>(listener: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    let py = listener.py();
-    let module = SocketModule::get(py)?;
-    match SocketObject::of_plain(listener)? {
-        Some(known) if listener::knows_family(known.family()) => accept_from(py, module, &known),
-        _ => accept_by_method(listener),
+    match known_listener(listener)? {
+        Some(known) => accept_from(listener.py(), &known),
+        None => accept_by_method(listener),
+    }
+}
+
+/// A listener whose connections are accepted without asking Python.
+fn known_listener(listener: &Bound<'_, PyAny>) -> PyResult<Option<SocketObject>> {
+    let known = SocketObject::of_plain(listener)?;
+    Ok(known.filter(|known| listener::knows_family(known.family())))
+}
+
+fn kind_of(listener: &SocketObject) -> Kind {
+    Kind {
+        family: listener.family(),
+        kind: listener.kind(),
+        protocol: listener.protocol(),
     }
 }
 
 fn accept_from<'py>(
     py: Python<'py>,
-    module: &SocketModule,
     listener: &SocketObject,
 ) -> PyResult<Option<Bound<'py, PyTuple>>> {
     let (fd, peer) = match listener::accept(listener.fd()) {
@@ -66,18 +106,11 @@ fn accept_from<'py>(
             };
         }
     };
-    // With the flag, the object knows that it does not block, and makes no system call for that.
-    let kind = listener.kind() | module.nonblocking;
-    let arguments = (listener.family(), kind, listener.protocol(), fd.as_raw_fd());
-    let connection = module.class.bind(py).call1(arguments)?;
-    let _owned_by_the_object = fd.into_raw_fd();
-    if module.nonblocking == 0 {
-        connection.call_method1(intern!(py, "setblocking"), (false,))?;
-    }
+    let connection = OwnSocket::new(fd, kind_of(listener)).into_object(py)?;
     let address = match peer {
-        Peer::Inet(address) => address::to_python(py, &address)?.into_any(),
-        Peer::Unnamed => intern!(py, "").clone().into_any(),
-        Peer::Other => connection.call_method0(intern!(py, "getpeername"))?,
+        Name::Inet(address) => address::to_python(py, &address)?.into_any(),
+        Name::Unnamed => intern!(py, "").clone().into_any(),
+        Name::Path(_) | Name::Other => connection.call_method0(intern!(py, "getpeername"))?,
     };
     PyTuple::new(py, [connection, address]).map(Some)
 }

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::IntoPyDict;
 
+use super::extra::Extra;
 use super::fields::{fixed, object, value};
 use super::sock::Sock;
 use super::stream::{ProtocolKind, State, Stream};
@@ -36,12 +37,10 @@ pub(super) fn attributes() -> Vec<Attribute<Stream>> {
         Attribute {
             name: c"_sock",
             get: |stream, py| match stream {
-                Ok(stream) => read(stream, py, |state| {
-                    state
-                        .sock
-                        .as_ref()
-                        .map(|sock| sock.as_object().clone_ref(py))
-                }),
+                Ok(stream) => {
+                    let sock = stream.socket_object(py)?;
+                    Ok(sock.unwrap_or_else(|| py.None()))
+                }
                 // The inherited finalizer asks, whatever has become of __init__().
                 Err(_) => Ok(py.None()),
             },
@@ -53,6 +52,16 @@ pub(super) fn attributes() -> Vec<Attribute<Stream>> {
                 };
                 replace(stream, value.py(), |state| {
                     std::mem::replace(&mut state.sock, new)
+                })
+            },
+        },
+        Attribute {
+            name: c"_extra",
+            get: |stream, py| stream?.extra(py),
+            set: |stream, value| {
+                let extra = Extra::Made(value.clone().unbind());
+                replace(stream, value.py(), |state| {
+                    std::mem::replace(&mut state.extra, extra)
                 })
             },
         },

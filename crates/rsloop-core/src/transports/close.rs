@@ -7,7 +7,9 @@ use pyo3::types::{IntoPyDict, PyDict};
 use rsloop_reactor::Interest;
 
 use super::fatal;
-use super::stream::{ProtocolKind, Stream};
+use super::stream::{Losing, ProtocolKind, Stream};
+use crate::loop_::report_call;
+use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
 
 pub(super) fn methods() -> Vec<Method> {
@@ -77,24 +79,7 @@ fn resume_reading(
 
 fn close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     args.no_more_than(0, "close")?;
-    let py = slf.py();
-    if this
-        .state
-        .with(py, |state| std::mem::replace(&mut state.closing, true))
-    {
-        return Ok(py.None());
-    }
-    this.unwatch(slf, Interest::READABLE)?;
-    let done = this.state.with(py, |state| {
-        let done = state.pending.len() == 0;
-        state.conn_lost += u32::from(done);
-        done
-    });
-    if done {
-        this.unwatch(slf, Interest::WRITABLE)?;
-        this.lose_connection_soon(slf, py.None().bind(py))?;
-    }
-    Ok(py.None())
+    this.close(slf).map(|()| slf.py().None())
 }
 
 fn force_close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
@@ -123,20 +108,25 @@ fn call_connection_lost(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     args.no_more_than(1, "_call_connection_lost")?;
-    let py = slf.py();
-    let protocol = this.state.with(py, |state| {
-        let protocol = state.protocol.as_ref().filter(|_| state.protocol_connected);
-        protocol.map(|protocol| protocol.clone_ref(py))
+    this.lose(slf, &args.leading(0)).map(|()| slf.py().None())
+}
+
+/// The turn in which the connection is lost.
+fn run_lost(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let stream = Stream::of_transport(transport)?;
+    let (losing, loop_) = stream.state.with(py, |state| {
+        let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+        (state.losing.take(), loop_)
     });
-    let told = match protocol {
-        Some(protocol) => protocol
-            .call_method1(py, intern!(py, "connection_lost"), (&*args.leading(0),))
-            .map(drop),
-        None => Ok(()),
+    let (Some(Losing { context, error }), Some(loop_)) = (losing, loop_) else {
+        return Ok(());
     };
-    // Whatever the protocol has said to that.
-    let released = this.release(slf);
-    told.and(released).map(|()| py.None())
+    let (context, error) = (context.bind_borrowed(py), error.bind(py));
+    context::run_in(context, || stream.lose(transport, error)).or_else(|raised| {
+        let lost = transport.getattr(intern!(py, "_call_connection_lost"))?;
+        report_call(loop_.bind(py), &lost, error, context, raised)
+    })
 }
 
 /// The peer sends no more: the protocol says whether the transport stays open for writing.
@@ -156,7 +146,7 @@ pub(super) fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
         .and_then(|stays| stays.is_truthy(py));
     match stays {
         Ok(true) => stream.unwatch(transport, Interest::READABLE),
-        Ok(false) => transport.call_method0(intern!(py, "close")).map(drop),
+        Ok(false) => stream.close(transport),
         Err(error) => fatal(
             transport,
             error,
@@ -166,6 +156,27 @@ pub(super) fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Stream {
+    fn close(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        if self
+            .state
+            .with(py, |state| std::mem::replace(&mut state.closing, true))
+        {
+            return Ok(());
+        }
+        self.unwatch(slf, Interest::READABLE)?;
+        let done = self.state.with(py, |state| {
+            let done = state.pending.len() == 0;
+            state.conn_lost += u32::from(done);
+            done
+        });
+        if done {
+            self.unwatch(slf, Interest::WRITABLE)?;
+            self.lose_connection_soon(slf, py.None().bind(py))?;
+        }
+        Ok(())
+    }
+
     /// Stops watching the socket for `interest`.
     pub(super) fn unwatch(&self, slf: &Bound<'_, PyAny>, interest: Interest) -> PyResult<()> {
         let py = slf.py();
@@ -204,6 +215,21 @@ impl Stream {
             (loop_, context.map(|context| context.clone_ref(py)))
         });
         let Some(loop_) = loop_ else { return Ok(()) };
+        if !loop_.get().is_in_debug_mode() {
+            loop_.get().check_closed()?;
+            let context = match context {
+                Some(context) => context,
+                None => context::copy_current(py)?.unbind(),
+            };
+            let error = error.clone().unbind();
+            let losing = Some(Losing { context, error });
+            let replaced = self
+                .state
+                .with(py, |state| std::mem::replace(&mut state.losing, losing));
+            drop(replaced);
+            loop_.get().queue_turn(run_lost, slf);
+            return Ok(());
+        }
         let lost = slf.getattr(intern!(py, "_call_connection_lost"))?;
         let keywords: Option<Bound<'_, PyDict>> = match context {
             Some(context) => Some([(intern!(py, "context"), context)].into_py_dict(py)?),
@@ -211,6 +237,24 @@ impl Stream {
         };
         let call_soon = loop_.bind(py).getattr(intern!(py, "call_soon"))?;
         call_soon.call((lost, error), keywords.as_ref()).map(drop)
+    }
+
+    /// Tells the protocol, and lets go of the socket.
+    fn lose(&self, slf: &Bound<'_, PyAny>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let protocol = self.state.with(py, |state| {
+            let protocol = state.protocol.as_ref().filter(|_| state.protocol_connected);
+            protocol.map(|protocol| protocol.clone_ref(py))
+        });
+        let told = match protocol {
+            Some(protocol) => protocol
+                .bind(py)
+                .call_method1(intern!(py, "connection_lost"), (error,))
+                .map(drop),
+            None => Ok(()),
+        };
+        // Whatever the protocol has said to that.
+        told.and(self.release(slf))
     }
 
     /// Closes the socket, and lets go of everything: the connection is lost.
@@ -230,10 +274,7 @@ impl Stream {
             (state.sock.take(), state.server.take(), waiter, rest)
         });
         let closed = match sock {
-            Some(sock) => sock
-                .into_object()
-                .call_method0(py, intern!(py, "close"))
-                .map(drop),
+            Some(sock) => sock.close(py),
             None => Ok(()),
         };
         let detached = match server {

@@ -11,8 +11,12 @@
 //! | `address` | Python's address tuples and the kernel's addresses |
 //! | `accept` | connections out of a listening socket |
 //! | `sock` | the socket below a transport |
+//! | `accepted` | a connection that waits for its transport |
+//! | `clients` | the open connections of a server |
+//! | `own_socket` | sockets that Python has no object for yet |
 //! | `stream` | the state of a stream transport |
 //! | `attributes` | that state, as the inherited code sees it |
+//! | `extra` | what `get_extra_info` says |
 //! | `open` | from a connected socket to `connection_made` |
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
@@ -24,13 +28,17 @@
 //! | `failure` | what an error ends |
 
 mod accept;
+mod accepted;
 mod address;
 mod attributes;
+mod clients;
 mod close;
 mod datagram;
+mod extra;
 mod failure;
 mod fields;
 mod open;
+mod own_socket;
 mod pipe;
 mod read;
 mod sock;
@@ -59,7 +67,9 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     datagram::add_to(module)?;
     pipe::add_to(module)?;
     module.add_class::<stream::Stream>()?;
+    module.add_class::<clients::Clients>()?;
     module.add_function(wrap_pyfunction!(accept::accept, module)?)?;
+    module.add_function(wrap_pyfunction!(accept::accept_streams, module)?)?;
     module.add_function(wrap_pyfunction!(open::open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(attach_stream_methods, module)?)
 }

@@ -2,7 +2,6 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,24 +9,21 @@ use pyo3::types::{IntoPyDict, PyDict};
 use rsloop_reactor::socket;
 
 use super::attributes::set_protocol;
+use super::extra::Extra;
+use super::own_socket::Kind;
+use super::read::begin;
 use super::sock::Sock;
-use super::stream::{Stream, fill};
+use super::stream::{Opening, Stream, fill};
 use crate::error::os_error;
-use crate::loop_::LoopBase;
-
-/// Above so many bytes the protocol is paused, and resumed from a quarter of it on.
-const HIGH_WATER_BYTES: usize = 64 * 1024;
+use crate::loop_::{LoopBase, report_call};
+use crate::py::context;
 
 /// asyncio's functions, found once.
 struct Asyncio {
-    /// `trsock.TransportSocket`
-    transport_socket: Py<PyAny>,
     /// `futures._set_result_unless_cancelled`
     set_result: Py<PyAny>,
     /// `base_events._set_nodelay`
     set_nodelay: Py<PyAny>,
-    low_water: Py<PyAny>,
-    high_water: Py<PyAny>,
 }
 
 impl Asyncio {
@@ -38,13 +34,9 @@ impl Asyncio {
                 let found = py.import(module)?.getattr(name)?;
                 Ok::<_, PyErr>(found.unbind())
             };
-            let number = |bytes: usize| bytes.into_pyobject(py).map(|it| it.into_any().unbind());
             Ok(Self {
-                transport_socket: find("asyncio.trsock", "TransportSocket")?,
                 set_result: find("asyncio.futures", "_set_result_unless_cancelled")?,
                 set_nodelay: find("asyncio.base_events", "_set_nodelay")?,
-                low_water: number(HIGH_WATER_BYTES / 4)?,
-                high_water: number(HIGH_WATER_BYTES)?,
             })
         })
     }
@@ -67,22 +59,45 @@ pub(super) fn open_stream<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let py = transport.py();
-    let asyncio = Asyncio::get(py)?;
     let number: RawFd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
-    let extra = extra.unwrap_or_else(|| PyDict::new(py));
-    describe(asyncio, sock, &extra)?;
-    let stream = Stream::new(r#loop.clone().unbind(), Sock::new(sock)?, number);
+    let extra = Extra::of_object(sock, extra)?;
+    let stream = Stream::new(r#loop.clone().unbind(), Sock::new(sock)?, number, extra);
+    open(
+        transport,
+        stream,
+        protocol,
+        server.as_ref(),
+        context.as_ref(),
+    )?;
+    if let Some(waiter) = waiter {
+        let set_result = &Asyncio::get(py)?.set_result;
+        let keywords = in_context(py, context.as_ref())?;
+        let arguments = (set_result, waiter, py.None());
+        r#loop.call_method(intern!(py, "call_soon"), arguments, keywords.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Gives `transport` its state, and `protocol` the transport soon.
+pub(super) fn open(
+    transport: &Bound<'_, PyAny>,
+    stream: Stream,
+    protocol: &Bound<'_, PyAny>,
+    server: Option<&Bound<'_, PyAny>>,
+    context: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let py = transport.py();
     set_protocol(&stream, protocol)?;
-    stream.state.with(py, |state| {
-        state.high_water_bytes = HIGH_WATER_BYTES;
-        state.protocol_connected = true;
-        state.context = context.as_ref().map(|context| context.clone().unbind());
-        state.server = server.as_ref().map(|server| server.clone().unbind());
+    let opened = stream.state.with(py, |state| {
+        state.context = context.map(|context| context.clone().unbind());
+        state.server = server.map(|server| server.clone().unbind());
+        let loop_ = state.loop_.as_ref();
+        loop_.map(|loop_| (loop_.clone_ref(py), state.number))
     });
-    fill(transport, stream)?;
-    transport.setattr(intern!(py, "_extra"), extra)?;
-    transport.setattr(intern!(py, "_high_water"), &asyncio.high_water)?;
-    transport.setattr(intern!(py, "_low_water"), &asyncio.low_water)?;
+    let Some((loop_, number)) = opened else {
+        return Ok(());
+    };
+    let stream = fill(transport, stream)?;
     if let Some(server) = server {
         if cfg!(Py_3_13) {
             server.call_method1(intern!(py, "_attach"), (transport,))?;
@@ -90,52 +105,95 @@ pub(super) fn open_stream<'py>(
             server.call_method0(intern!(py, "_attach"))?;
         }
     }
-    r#loop.get().remember_transport(transport, number)?;
-    set_nodelay(asyncio, sock)?;
+    loop_.get().remember_transport(transport, number)?;
+    set_nodelay(py, stream.get())?;
+    stream.get().learn_names(py)?;
+    announce(transport, stream.get(), loop_.bind(py), protocol, context)
+}
 
-    let call_soon = r#loop.getattr(intern!(py, "call_soon"))?;
-    let keywords = match context {
-        Some(context) => Some([(intern!(py, "context"), context)].into_py_dict(py)?),
-        None => None,
-    };
-    let keywords = keywords.as_ref();
-    let made = protocol.getattr(intern!(py, "connection_made"))?;
-    call_soon.call((made, transport), keywords)?;
-    // Nothing is read before connection_made() has been called.
-    let begin = transport.getattr(intern!(py, "_add_reader"))?;
-    call_soon.call((begin,), keywords)?;
-    if let Some(waiter) = waiter {
-        call_soon.call((&asyncio.set_result, waiter, py.None()), keywords)?;
+/// Queues the call of `connection_made`, and after it the beginning of reading.
+fn announce(
+    transport: &Bound<'_, PyAny>,
+    stream: &Stream,
+    loop_: &Bound<'_, LoopBase>,
+    protocol: &Bound<'_, PyAny>,
+    context: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let py = transport.py();
+    if loop_.get().is_in_debug_mode() {
+        let call_soon = loop_.getattr(intern!(py, "call_soon"))?;
+        let keywords = in_context(py, context)?;
+        let made = protocol.getattr(intern!(py, "connection_made"))?;
+        call_soon.call((made, transport), keywords.as_ref())?;
+        let begin = transport.getattr(intern!(py, "_add_reader"))?;
+        return call_soon.call((begin,), keywords.as_ref()).map(drop);
     }
+    loop_.get().check_closed()?;
+    let copy = || match context {
+        Some(context) => Ok(context.clone().unbind()),
+        None => context::copy_current(py).map(Bound::unbind),
+    };
+    let opening = Opening {
+        context: copy()?,
+        read_context: copy()?,
+    };
+    stream.state.with(py, |state| state.opening = Some(opening));
+    loop_.get().queue_turn(run_opened, transport);
     Ok(())
 }
 
-/// Fills in what `get_extra_info` says.
-fn describe(asyncio: &Asyncio, sock: &Bound<'_, PyAny>, extra: &Bound<'_, PyDict>) -> PyResult<()> {
-    let py = sock.py();
-    let public = asyncio.transport_socket.bind(py).call1((sock,))?;
-    extra.set_item(intern!(py, "socket"), public)?;
-    let or_none = |address: PyResult<Bound<'_, PyAny>>| match address {
-        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(py.None()),
-        address => address.map(Bound::unbind),
+/// The turn in which the protocol gets its transport. Nothing is read before it has.
+fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    let stream = Stream::of_transport(transport)?;
+    let taken = stream.state.with(py, |state| {
+        let opening = state.opening.take()?;
+        let protocol = state.protocol.as_ref()?.clone_ref(py);
+        Some((opening, protocol, state.loop_.as_ref()?.clone_ref(py)))
+    });
+    let Some((opening, protocol, loop_)) = taken else {
+        return Ok(());
     };
-    let name = or_none(sock.call_method0(intern!(py, "getsockname")))?;
-    extra.set_item(intern!(py, "sockname"), name)?;
-    if !extra.contains(intern!(py, "peername"))? {
-        let name = or_none(sock.call_method0(intern!(py, "getpeername")))?;
-        extra.set_item(intern!(py, "peername"), name)?;
-    }
-    Ok(())
+    let protocol = protocol.bind(py);
+    let context = opening.context.bind_borrowed(py);
+    let made = || protocol.call_method1(intern!(py, "connection_made"), (transport,));
+    let told = context::run_in(context, made).map(drop).or_else(|error| {
+        let made = protocol.getattr(intern!(py, "connection_made"))?;
+        report_call(loop_.bind(py), &made, transport, context, error)
+    });
+    // Whatever the protocol has said to that.
+    told.and(begin(transport, stream, opening.read_context))
+}
+
+fn in_context<'py>(
+    py: Python<'py>,
+    context: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    context
+        .map(|context| [(intern!(py, "context"), context)].into_py_dict(py))
+        .transpose()
 }
 
 /// Lets small writes go out at once, where the socket is one of TCP.
-fn set_nodelay(asyncio: &Asyncio, sock: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = sock.py();
-    match Sock::new(sock)? {
-        Sock::Known(known) if socket::is_tcp(known.family(), known.kind(), known.protocol()) => {
-            socket::set_nodelay(known.fd()).map_err(|error| os_error(py, error))
+fn set_nodelay(py: Python<'_>, stream: &Stream) -> PyResult<()> {
+    let tcp_or_other = stream.state.with(py, |state| match &state.sock {
+        Some(Sock::Known(known)) => {
+            Ok(socket::is_tcp(known.family(), known.kind(), known.protocol()).then(|| known.fd()))
         }
-        Sock::Known(_) => Ok(()),
-        Sock::Other(sock) => asyncio.set_nodelay.call1(py, (sock,)).map(drop),
+        Some(Sock::Own(own)) => {
+            let Kind {
+                family,
+                kind,
+                protocol,
+            } = own.kind;
+            Ok(socket::is_tcp(family, kind, protocol).then(|| own.fd()))
+        }
+        Some(Sock::Other(sock)) => Err(sock.clone_ref(py)),
+        None => Ok(None),
+    });
+    match tcp_or_other {
+        Ok(Some(fd)) => socket::set_nodelay(fd).map_err(|error| os_error(py, error)),
+        Ok(None) => Ok(()),
+        Err(sock) => Asyncio::get(py)?.set_nodelay.call1(py, (sock,)).map(drop),
     }
 }

@@ -32,21 +32,26 @@ pub(super) fn methods() -> Vec<Method> {
 }
 
 fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    let py = slf.py();
     let current = context_for_io(slf)?;
+    begin(slf, this, current).map(|()| slf.py().None())
+}
+
+/// Begins to read, unless paused or closing; what comes is told in `context`.
+pub(super) fn begin(slf: &Bound<'_, PyAny>, this: &Stream, context: Py<PyAny>) -> PyResult<()> {
+    let py = slf.py();
     let start = this.state.with(py, |state| {
         if state.closing || state.paused {
             return None;
         }
         let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((loop_, state.number, state.read_context.replace(current)))
+        Some((loop_, state.number, state.read_context.replace(context)))
     });
     if let Some((loop_, fd, _replaced)) = start {
         loop_
             .get()
             .watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
     }
-    Ok(py.None())
+    Ok(())
 }
 
 /// What an event for reading needs, taken out of the state at once.

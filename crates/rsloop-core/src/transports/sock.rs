@@ -2,8 +2,10 @@
 
 use std::os::fd::RawFd;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::own_socket::OwnSocket;
 use crate::py::socket_object::SocketObject;
 
 /// The socket that a transport uses.
@@ -12,6 +14,8 @@ pub(super) enum Sock {
     Known(SocketObject),
     /// Something else that looks like a socket.
     Other(Py<PyAny>),
+    /// One that Python has no object for yet; a stream's only.
+    Own(OwnSocket),
 }
 
 impl Sock {
@@ -22,18 +26,26 @@ impl Sock {
         })
     }
 
-    pub(super) fn as_object(&self) -> &Py<PyAny> {
+    /// Python's object of it, if there is one.
+    pub(super) fn as_object(&self) -> Option<&Py<PyAny>> {
         match self {
-            Self::Known(known) => known.as_object(),
-            Self::Other(object) => object,
+            Self::Known(known) => Some(known.as_object()),
+            Self::Other(object) => Some(object),
+            Self::Own(_) => None,
         }
     }
 
-    pub(super) fn into_object(self) -> Py<PyAny> {
-        match self {
+    /// Closes the socket.
+    pub(super) fn close(self, py: Python<'_>) -> PyResult<()> {
+        let object = match self {
             Self::Known(known) => known.into_object(),
             Self::Other(object) => object,
-        }
+            Self::Own(own) => {
+                drop(own);
+                return Ok(());
+            }
+        };
+        object.call_method0(py, intern!(py, "close")).map(drop)
     }
 
     /// The descriptor, which was `number` at first; -1 when there is none any more, because the
@@ -42,6 +54,7 @@ impl Sock {
     pub(super) fn fd(&self, number: RawFd) -> RawFd {
         match self {
             Self::Known(known) => known.fd(),
+            Self::Own(own) => own.fd(),
             Self::Other(_) => number,
         }
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
 
+use super::extra::Extra;
 use super::sock::Sock;
 use super::write_buffer::WriteBuffer;
 use crate::loop_::LoopBase;
@@ -23,8 +24,18 @@ pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
 }
 
 /// Gives `transport` its state, for good.
-pub(super) fn fill(transport: &Bound<'_, PyAny>, stream: Stream) -> PyResult<()> {
-    STREAM.fill(transport, Bound::new(transport.py(), stream)?.into_any())
+pub(super) fn fill<'py>(
+    transport: &Bound<'py, PyAny>,
+    stream: Stream,
+) -> PyResult<Bound<'py, Stream>> {
+    let stream = Bound::new(transport.py(), stream)?;
+    STREAM.fill(transport, stream.clone().into_any())?;
+    Ok(stream)
+}
+
+/// A transport that has no state yet.
+pub(super) fn new_transport(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    STREAM.new_instance(py)
 }
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
@@ -48,6 +59,7 @@ pub(super) struct State {
     /// The number that the registry knows the socket by. For system calls there is [`State::fd`].
     pub(super) number: RawFd,
     pub(super) sock: Option<Sock>,
+    pub(super) extra: Extra,
     pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
     pub(super) kind: ProtocolKind,
@@ -66,6 +78,24 @@ pub(super) struct State {
     pub(super) read_context: Option<Py<PyAny>>,
     pub(super) write_context: Option<Py<PyAny>>,
     pub(super) pending: WriteBuffer,
+    /// While `connection_made` is queued.
+    pub(super) opening: Option<Opening>,
+    /// While `connection_lost` is queued.
+    pub(super) losing: Option<Losing>,
+}
+
+/// What the call of `connection_made` needs.
+pub(super) struct Opening {
+    pub(super) context: Py<PyAny>,
+    /// Where reading begins after it.
+    pub(super) read_context: Py<PyAny>,
+}
+
+/// What the call of `connection_lost` needs.
+pub(super) struct Losing {
+    pub(super) context: Py<PyAny>,
+    /// The exception that it tells, or `None`.
+    pub(super) error: Py<PyAny>,
 }
 
 /// How a protocol gets what is read.
@@ -115,15 +145,16 @@ impl Stream {
     }
 
     /// The state of a transport that is about to be opened.
-    pub(super) fn new(loop_: Py<LoopBase>, sock: Sock, number: RawFd) -> Self {
+    pub(super) fn new(loop_: Py<LoopBase>, sock: Sock, number: RawFd, extra: Extra) -> Self {
         Self {
             state: GilCell::new(State {
                 number,
                 sock: Some(sock),
+                extra,
                 loop_: Some(loop_),
                 protocol: None,
                 kind: ProtocolKind::Plain,
-                protocol_connected: false,
+                protocol_connected: true,
                 server: None,
                 context: None,
                 closing: false,
@@ -136,6 +167,8 @@ impl Stream {
                 read_context: None,
                 write_context: None,
                 pending: WriteBuffer::default(),
+                opening: None,
+                losing: None,
             }),
         }
     }
@@ -160,7 +193,16 @@ impl Stream {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state
             .try_with(|state| {
-                visit.call(state.sock.as_ref().map(Sock::as_object))?;
+                visit.call(state.sock.as_ref().and_then(Sock::as_object))?;
+                state.extra.traverse(&visit)?;
+                if let Some(opening) = &state.opening {
+                    visit.call(&opening.context)?;
+                    visit.call(&opening.read_context)?;
+                }
+                if let Some(losing) = &state.losing {
+                    visit.call(&losing.context)?;
+                    visit.call(&losing.error)?;
+                }
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
                 if let ProtocolKind::Tls(tls) = &state.kind {
@@ -179,6 +221,9 @@ impl Stream {
         let cleared = self.state.try_with_mut(|state| {
             (
                 state.sock.take(),
+                state.extra.take(),
+                state.opening.take(),
+                state.losing.take(),
                 state.loop_.take(),
                 state.protocol.take(),
                 std::mem::replace(&mut state.kind, ProtocolKind::Plain),

@@ -2,7 +2,7 @@ import asyncio
 import contextvars
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVar, final
 
 from typing_extensions import CapsuleType, disjoint_base
@@ -11,6 +11,7 @@ _T = TypeVar("_T")
 
 __all__ = [
     "_C_API",
+    "Clients",
     "Datagram",
     "Handle",
     "LoopBase",
@@ -21,6 +22,7 @@ __all__ = [
     "Tls",
     "__version__",
     "accept",
+    "accept_streams",
     "attach_datagram_methods",
     "attach_pipe_reader_methods",
     "attach_pipe_writer_methods",
@@ -37,6 +39,15 @@ __all__ = [
 __version__: str
 
 _C_API: CapsuleType
+
+@final
+class Clients:
+    def add(self, transport: asyncio.Transport) -> None: ...
+    def discard(self, transport: asyncio.Transport) -> None: ...
+    def copy(self) -> list[asyncio.Transport]: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[asyncio.Transport]: ...
+    def __contains__(self, transport: object, /) -> bool: ...
 
 @final
 class Handle(asyncio.Handle): ...
@@ -136,6 +147,14 @@ class PipeWriter:
     def set_high_water(self, bytes: int) -> None: ...
 
 def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None: ...
+def accept_streams(
+    loop: asyncio.SelectorEventLoop,
+    listener: socket.socket,
+    factory: Callable[[], asyncio.BaseProtocol],
+    server: asyncio.AbstractServer | None,
+    most: int,
+    context: contextvars.Context | None,
+) -> bool: ...
 def attach_datagram_methods(class_: type) -> None: ...
 def attach_pipe_reader_methods(class_: type) -> None: ...
 def attach_pipe_writer_methods(class_: type) -> None: ...

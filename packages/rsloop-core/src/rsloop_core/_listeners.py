@@ -4,11 +4,12 @@ import asyncio
 import errno
 import socket
 import ssl
+import weakref
 from asyncio import base_events, constants, trsock
 from collections.abc import Callable
 from typing import Any
 
-from rsloop_core._core import accept
+from rsloop_core._core import Clients, accept, accept_streams
 
 #: What passes when something is closed. The listener stays readable meanwhile.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -16,6 +17,26 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 class Listeners(asyncio.SelectorEventLoop):
     """The part of the loop that create_server() and its kin listen with."""
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: ssl.SSLContext | None = None,
+        server: Any = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: Any = None,
+    ) -> None:
+        # From 3.13 on. In a server that was stopped and started there may be some already.
+        if type(getattr(server, "_clients", None)) is weakref.WeakSet and not server._clients:
+            server._clients = Clients()
+        timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
+        rest = timeouts if context is None else (*timeouts, context)
+        super()._start_serving(  # type: ignore[misc]
+            protocol_factory, sock, sslcontext, server, backlog, *rest
+        )
 
     def _accept_connection(
         self,
@@ -28,10 +49,21 @@ class Listeners(asyncio.SelectorEventLoop):
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
         context: Any = None,
     ) -> None:
+        try:
+            # Here and not in a method of its own, because every connection comes by.
+            if sslcontext is None and accept_streams(
+                self, sock, protocol_factory, server, backlog + 1, context
+            ):
+                return
+            exhausted = None
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise  # the loop reports it
+            exhausted = error
         timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
         rest = timeouts if context is None else (*timeouts, context)
         arguments = (protocol_factory, sock, sslcontext, server, backlog, *rest)
-        exhausted = self._accept_waiting(*arguments)
+        exhausted = exhausted or self._accept_by_tasks(*arguments)
         if exhausted is not None:
             self.call_exception_handler(
                 {
@@ -49,7 +81,8 @@ class Listeners(asyncio.SelectorEventLoop):
             return
         exhausted = None
         try:
-            exhausted = self._accept_waiting(*arguments)
+            # One way to accept is enough to find out.
+            exhausted = self._accept_by_tasks(*arguments)
         finally:
             # Also after an error of one connection, which the loop reports.
             if exhausted is not None:
@@ -57,7 +90,7 @@ class Listeners(asyncio.SelectorEventLoop):
             elif sock.fileno() != -1:
                 self._start_serving(*arguments)
 
-    def _accept_waiting(
+    def _accept_by_tasks(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         sock: socket.socket,
@@ -68,7 +101,10 @@ class Listeners(asyncio.SelectorEventLoop):
         ssl_shutdown_timeout: float | None,
         context: Any = None,
     ) -> OSError | None:
-        """Accept what waits, backlog and one more at most; return the error that passes."""
+        """Accept what waits, backlog and one more at most, with a task for each, as asyncio does.
+
+        Returns the error that passes.
+        """
         own: dict[str, Any] = {}
         for _ in range(backlog + 1):
             try:

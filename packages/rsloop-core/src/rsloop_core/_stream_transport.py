@@ -26,6 +26,10 @@ class StreamTransport(selector_events._SelectorSocketTransport):
 
     _stream: Stream
 
+    #: asyncio's limits, until a transport is given its own.
+    _high_water: float = 64 * 1024
+    _low_water: float = 16 * 1024
+
     def __init__(
         self,
         loop: asyncio.SelectorEventLoop,

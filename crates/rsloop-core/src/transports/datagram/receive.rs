@@ -75,7 +75,7 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
         Some(Turn {
             fd: state.fd(),
             by_kernel: state.plain && state.family != Family::Other,
-            sock: state.sock.as_ref()?.as_object().clone_ref(py),
+            sock: state.sock.as_ref()?.as_object()?.clone_ref(py),
             loop_: state.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
             context: state.read_context.as_ref()?.clone_ref(py),

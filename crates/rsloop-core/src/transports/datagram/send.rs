@@ -205,7 +205,8 @@ impl Datagram {
                 state
                     .sock
                     .as_ref()
-                    .map(|sock| sock.as_object().clone_ref(py)),
+                    .and_then(|sock| sock.as_object())
+                    .map(|sock| sock.clone_ref(py)),
             )
         });
         let Some(sock) = sock else {

@@ -244,7 +244,7 @@ impl Datagram {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state
             .try_with(|state| {
-                visit.call(state.sock.as_ref().map(Sock::as_object))?;
+                visit.call(state.sock.as_ref().and_then(Sock::as_object))?;
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
                 visit.call(&state.only_receiver)?;

@@ -1,0 +1,205 @@
+//! What `get_extra_info` says of a transport: its `_extra`.
+
+use std::ffi::OsStr;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use rsloop_reactor::name::{self, Name};
+
+use super::address;
+use super::own_socket::{self, Kind};
+use super::stream::Stream;
+use crate::py::socket_object::SocketObject;
+
+/// The dictionary, or what it will say.
+pub(super) enum Extra {
+    /// What Python code sees.
+    Made(Py<PyAny>),
+    /// Nobody has asked yet.
+    Known(Box<Known>),
+    /// The garbage collector has cleared it.
+    Cleared,
+}
+
+/// What is known of a connection from its beginning, whatever becomes of it.
+pub(super) struct Known {
+    sock: KnownSock,
+    /// `None` when the system did not say.
+    near: Option<Name>,
+    far: Option<Name>,
+    /// Whether the far end was known before the rest.
+    is_accepted: bool,
+}
+
+/// The socket that it will tell of.
+enum KnownSock {
+    /// Python's object, which the dictionary keeps when it is closed.
+    Object(Py<PyAny>),
+    /// The transport's own, or after it one that is like it.
+    Own(Kind),
+}
+
+impl Extra {
+    /// That of an accepted connection from `far`.
+    pub(super) fn of_accepted(kind: Kind, fd: RawFd, far: Name) -> Self {
+        Self::Known(Box::new(Known {
+            sock: KnownSock::Own(kind),
+            near: name::of_socket(fd).ok(),
+            far: Some(far),
+            is_accepted: true,
+        }))
+    }
+
+    /// That of a transport of the socket object `sock`, on top of what is `given`.
+    pub(super) fn of_object(
+        sock: &Bound<'_, PyAny>,
+        given: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let py = sock.py();
+        if given.is_none() {
+            if let Some(known) = SocketObject::of_plain(sock)? {
+                return Ok(Self::Known(Box::new(Known {
+                    sock: KnownSock::Object(sock.clone().unbind()),
+                    near: name::of_socket(known.fd()).ok(),
+                    far: name::of_peer(known.fd()).ok(),
+                    is_accepted: false,
+                })));
+            }
+        }
+        let extra = given.unwrap_or_else(|| PyDict::new(py));
+        extra.set_item(intern!(py, "socket"), public(sock)?)?;
+        let name = or_none(sock, sock.call_method0(intern!(py, "getsockname")))?;
+        extra.set_item(intern!(py, "sockname"), name)?;
+        if !extra.contains(intern!(py, "peername"))? {
+            let name = or_none(sock, sock.call_method0(intern!(py, "getpeername")))?;
+            extra.set_item(intern!(py, "peername"), name)?;
+        }
+        Ok(Self::Made(extra.into_any().unbind()))
+    }
+
+    /// Shows the garbage collector what is in it.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Made(extra) => visit.call(extra),
+            Self::Known(known) => match &known.sock {
+                KnownSock::Object(sock) => visit.call(sock),
+                KnownSock::Own(_) => Ok(()),
+            },
+            Self::Cleared => Ok(()),
+        }
+    }
+
+    /// Clears it, and returns what was there.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Cleared)
+    }
+}
+
+impl Known {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            sock: match &self.sock {
+                KnownSock::Object(sock) => KnownSock::Object(sock.clone_ref(py)),
+                KnownSock::Own(kind) => KnownSock::Own(*kind),
+            },
+            near: self.near.clone(),
+            far: self.far.clone(),
+            is_accepted: self.is_accepted,
+        }
+    }
+}
+
+impl Stream {
+    /// The dictionary, made now if need be.
+    pub(super) fn extra(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let known = self.state.with(py, |state| match &state.extra {
+            Extra::Made(extra) => Err(extra.clone_ref(py)),
+            Extra::Known(known) => Ok(known.clone_ref(py)),
+            Extra::Cleared => Err(py.None()),
+        });
+        let known = match known {
+            Ok(known) => known,
+            Err(extra) => return Ok(extra),
+        };
+        let sock = match known.sock {
+            KnownSock::Object(sock) => sock.into_bound(py),
+            KnownSock::Own(kind) => match self.socket_object(py)? {
+                Some(sock) => sock.into_bound(py),
+                None => own_socket::closed(py, kind)?,
+            },
+        };
+        let extra = PyDict::new(py);
+        let far = to_python(&sock, known.far.as_ref(), "getpeername")?;
+        let near = to_python(&sock, known.near.as_ref(), "getsockname")?;
+        // In asyncio's order.
+        if known.is_accepted {
+            extra.set_item(intern!(py, "peername"), &far)?;
+        }
+        extra.set_item(intern!(py, "socket"), public(&sock)?)?;
+        extra.set_item(intern!(py, "sockname"), near)?;
+        extra.set_item(intern!(py, "peername"), far)?;
+        // Another thread may have been faster.
+        Ok(self.state.with(py, |state| {
+            if let Extra::Made(extra) = &state.extra {
+                return extra.clone_ref(py);
+            }
+            let extra = extra.into_any().unbind();
+            state.extra = Extra::Made(extra.clone_ref(py));
+            extra
+        }))
+    }
+
+    /// Asks for the names that only Python's socket can tell, as long as there is one.
+    pub(super) fn learn_names(&self, py: Python<'_>) -> PyResult<()> {
+        let untold = self.state.with(py, |state| match &state.extra {
+            Extra::Known(known) => [&known.near, &known.far].contains(&&Some(Name::Other)),
+            Extra::Made(_) | Extra::Cleared => false,
+        });
+        if untold {
+            self.extra(py)?;
+        }
+        Ok(())
+    }
+}
+
+/// The socket as `get_extra_info` gives it out.
+fn public<'py>(sock: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS
+        .import(sock.py(), "asyncio.trsock", "TransportSocket")?
+        .call1((sock,))
+}
+
+fn to_python<'py>(
+    sock: &Bound<'py, PyAny>,
+    name: Option<&Name>,
+    method: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = sock.py();
+    let Some(name) = name else {
+        return Ok(py.None().into_bound(py));
+    };
+    match name {
+        Name::Inet(address) => Ok(address::to_python(py, address)?.into_any()),
+        Name::Path(path) => Ok(OsStr::from_bytes(path).into_pyobject(py)?.into_any()),
+        Name::Unnamed => Ok(intern!(py, "").clone().into_any()),
+        Name::Other => or_none(sock, sock.call_method0(method)),
+    }
+}
+
+fn or_none<'py>(
+    sock: &Bound<'py, PyAny>,
+    address: PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = sock.py();
+    match address {
+        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(py.None().into_bound(py)),
+        address => address,
+    }
+}
