@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import errno
 import gc
 import socket
 import sys
@@ -287,5 +288,20 @@ def test_a_task_factory_makes_a_task_for_each_accepted_connection(run: Run) -> N
         await stories.until(lambda: "lost" in stories.calls)
         server.close()
         assert made == ["_accept_connection2"]
+
+    run(main())
+
+
+def test_sock_connect_to_a_port_where_nobody_listens(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = listener.getsockname()
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            with pytest.raises(ConnectionRefusedError) as refused:
+                await loop.sock_connect(sock, address)
+            assert str(address) in str(refused.value)
+            assert refused.value.errno == errno.ECONNREFUSED
 
     run(main())

@@ -4,8 +4,10 @@
 //! [`io::ErrorKind::Interrupted`].
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
+use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, ipproto, sockopt,
 };
@@ -67,13 +69,37 @@ pub fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(net::send(borrow(fd)?, bytes, QUIET | SendFlags::DONTWAIT)?)
 }
 
+/// Tell whether this is the number of IPv4's address family.
+#[must_use]
+pub fn is_inet(family: i32) -> bool {
+    i32::from(AddressFamily::INET.as_raw()) == family
+}
+
+/// Tell whether this is the number of IPv6's address family.
+#[must_use]
+pub fn is_inet6(family: i32) -> bool {
+    i32::from(AddressFamily::INET6.as_raw()) == family
+}
+
+/// Begin to connect to `peer`, and tell whether that is done already; otherwise the socket becomes
+/// writable when it is.
+///
+/// # Errors
+/// Those of connect(2), with their `errno`.
+pub fn connect(fd: RawFd, peer: &SocketAddr) -> io::Result<bool> {
+    match net::connect(borrow(fd)?, peer) {
+        Ok(()) => Ok(true),
+        Err(Errno::INPROGRESS | Errno::AGAIN | Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Tell whether a socket of this family, type and protocol is one of TCP.
 ///
 /// Protocol 0 asks the kernel for the usual one, which for a stream is TCP.
 #[must_use]
 pub fn is_tcp(family: i32, kind: i32, protocol: i32) -> bool {
-    let inet = [AddressFamily::INET, AddressFamily::INET6];
-    inet.iter().any(|inet| i32::from(inet.as_raw()) == family)
+    (is_inet(family) || is_inet6(family))
         && u32::try_from(kind) == Ok(SocketType::STREAM.as_raw())
         && [Ok(0), Ok(ipproto::TCP.as_raw().get())].contains(&u32::try_from(protocol))
 }

@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString, PyTuple};
+use rsloop_reactor::socket;
 
 /// Which addresses a socket takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,17 @@ pub(super) enum Family {
 }
 
 impl Family {
+    /// The family that the system calls by this number.
+    pub(super) fn of_number(number: i32) -> Self {
+        if socket::is_inet(number) {
+            Self::Inet
+        } else if socket::is_inet6(number) {
+            Self::Inet6
+        } else {
+            Self::Other
+        }
+    }
+
     /// The family of `sock`.
     pub(super) fn of(sock: &Bound<'_, PyAny>) -> PyResult<Self> {
         let socket = sock.py().import("socket")?;

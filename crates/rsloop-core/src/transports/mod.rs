@@ -17,6 +17,7 @@
 //! | `stream` | the state of a stream transport |
 //! | `attributes` | that state, as the inherited code sees it |
 //! | `extra` | what `get_extra_info` says |
+//! | `connect` | the connecting of a bare socket |
 //! | `open` | from a connected socket to `connection_made` |
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
@@ -33,6 +34,7 @@ mod address;
 mod attributes;
 mod clients;
 mod close;
+mod connect;
 mod datagram;
 mod extra;
 mod failure;
@@ -70,6 +72,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<clients::Clients>()?;
     module.add_function(wrap_pyfunction!(accept::accept, module)?)?;
     module.add_function(wrap_pyfunction!(accept::accept_streams, module)?)?;
+    module.add_function(wrap_pyfunction!(connect::connect, module)?)?;
     module.add_function(wrap_pyfunction!(open::open_stream, module)?)?;
     module.add_function(wrap_pyfunction!(attach_stream_methods, module)?)
 }

@@ -5,7 +5,7 @@ import socket
 from asyncio import base_events
 from typing import Any
 
-from rsloop_core._core import accept
+from rsloop_core._core import accept, connect
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
@@ -94,6 +94,15 @@ class SockMethods(asyncio.SelectorEventLoop):
             pass
         return await self._when_writable(sock, _sendto, sock, data, address)
 
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect sock to address. Follows asyncio.loop.sock_connect."""
+        self._check_sock(sock)
+        connected = connect(sock, address)
+        if connected is None:
+            await super().sock_connect(sock, address)
+        elif not connected:
+            await self._when_writable(sock, _finish_connecting, sock, address)
+
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Return a connection of the listening sock, and the peer's address.
 
@@ -115,6 +124,13 @@ def _recvfrom(sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
 
 def _recvfrom_into(sock: socket.socket, buf: Any, nbytes: int) -> tuple[int, Any]:
     return sock.recvfrom_into(buf, nbytes)
+
+
+def _finish_connecting(sock: socket.socket, address: Any) -> bool:
+    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, f"Connect call failed {address}")
+    return True
 
 
 def _sendto(sock: socket.socket, data: Any, address: Any) -> int:
