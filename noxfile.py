@@ -220,6 +220,32 @@ def oldest_toolchain(promised: str) -> Path | None:
     return found
 
 
+@nox.session(venv_backend="none")
+def apple(session: nox.Session) -> None:
+    """Check on any system that the crates compile for macOS.
+
+    Needs the target (`rustup target add aarch64-apple-darwin`) or Rust's sources (`rust-src`).
+    """
+    target, version = "aarch64-apple-darwin", f"{sys.version_info[0]}.{sys.version_info[1]}"
+    rustc = (os.environ.get("RUSTC", "rustc"), f"--target={target}")
+    answers = session.run(
+        *rustc, "--print=target-libdir", "--print=sysroot", silent=True, external=True
+    )
+    library, sysroot = str(answers).splitlines()
+    options, env = ["--workspace", "--locked", f"--target={target}"], {}
+    if not Path(library).is_dir():
+        if not Path(sysroot, "lib/rustlib/src/rust/library").is_dir():
+            session.skip(f"neither the target {target} nor Rust's sources are installed")
+        options += ["-Zbuild-std=std,panic_abort"]
+        env["RUSTC_BOOTSTRAP"] = "1"
+    # What PyO3 would ask a Python of that system.
+    config = Path(session.create_tmp(), "pyo3.txt").absolute()
+    facts = f"implementation=CPython\nversion={version}\nshared=true\npointer_width=64\n"
+    config.write_text(facts + "suppress_build_script_link_lines=true\n", encoding="utf-8")
+    env |= {"PYO3_CONFIG_FILE": str(config), "RUSTFLAGS": "-D warnings"}
+    session.run("cargo", "check", *options, external=True, env=env)
+
+
 def run_tests(session: nox.Session, install: str) -> None:
     """Run the Python tests of the tree that is the current folder."""
     dist = install_ours(session, install)
