@@ -10,6 +10,8 @@ const WRAPPERS: &str = "src/py/ending.rs";
 
 fn main() -> io::Result<()> {
     pyo3_build_config::use_pyo3_cfgs();
+    // Which PyO3 0.28 does not know yet.
+    println!("cargo:rustc-check-cfg=cfg(Py_3_16)");
     println!("cargo:rerun-if-changed={WRAPPERS}");
     println!("cargo:rustc-check-cfg=cfg(threads_unwind)");
     #[allow(deprecated, reason = "PyO3 0.28 has no getter for it")]

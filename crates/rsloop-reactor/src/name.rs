@@ -43,7 +43,7 @@ impl From<SocketAddrAny> for Name {
             return Self::Inet(inet);
         }
         match SocketAddrUnix::try_from(address) {
-            Ok(unix) if unix.is_unnamed() => Self::Unnamed,
+            Ok(unix) if is_unnamed(&unix) => Self::Unnamed,
             Ok(unix) => match unix.path() {
                 Some(path) => Self::Path(path.to_bytes().to_vec()),
                 None => Self::Other,
@@ -51,4 +51,15 @@ impl From<SocketAddrAny> for Name {
             Err(_) => Self::Other,
         }
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_unnamed(unix: &SocketAddrUnix) -> bool {
+    unix.is_unnamed()
+}
+
+/// Where every name is a path.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_unnamed(unix: &SocketAddrUnix) -> bool {
+    unix.path_bytes().is_none()
 }
