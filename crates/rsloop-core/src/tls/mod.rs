@@ -6,7 +6,8 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `state` | the state, as Rust and the inherited code see it |
+//! | `state` | the state |
+//! | `members` | the same, as the inherited code sets it and asks for it |
 //! | `session` | the `SSLObject` with its two `MemoryBIO`s |
 //! | `turn` | what moves data in and out of it, for one thread at a time |
 //! | `incoming` | from received records to `data_received` |
@@ -19,6 +20,7 @@ mod backlog;
 mod direct;
 mod incoming;
 mod libssl;
+mod members;
 mod outgoing;
 mod session;
 mod state;
