@@ -10,6 +10,7 @@
 //! | `members` | the same, as the inherited code sets it and asks for it |
 //! | `session` | the `SSLObject` with its two `MemoryBIO`s |
 //! | `turn` | what moves data in and out of it, for one thread at a time |
+//! | `occupied` | whether a thread does |
 //! | `incoming` | from received records to `data_received` |
 //! | `outgoing` | from `write` to records, and flow control |
 //! | `direct` | OpenSSL's own functions on that session, where it can be reached |
@@ -21,6 +22,7 @@ mod direct;
 mod incoming;
 mod libssl;
 mod members;
+mod occupied;
 mod outgoing;
 mod session;
 mod state;

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::direct::Direct;
-use super::turn::Occupied;
+use super::occupied::Occupied;
 
 /// What the `SSLObject` can do, with its methods at hand. What moves anything is called in a
 /// [`Turn`](super::turn::Turn).

@@ -1,7 +1,6 @@
 //! One thread at a time in a TLS session.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -20,27 +19,6 @@ const MOST_OF_A_RECORD_BYTES: usize = 16 * 1024;
 /// Asked for at once from any other, as asyncio does.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// Whether somebody is inside of a session.
-///
-/// OpenSSL lets a session be used by one thread at a time, and so does a `MemoryBIO` of it. The GIL
-/// does not see to that: `_ssl` lets go of it while OpenSSL works, and before CPython 3.14 has no
-/// lock of its own. A program that writes from a thread other than the loop's breaks asyncio's
-/// rules; the two threads in one session would break the process.
-///
-/// Nobody waits for the other. Whoever finds the session occupied leaves its work undone and has
-/// the loop go on with the connection soon ([`super::Tls::go_on_soon`]): a wait could be one for
-/// this very thread, since the session may call back (SNI, message and PSK callbacks) and the
-/// callback may write.
-#[derive(Default)]
-pub(super) struct Occupied(AtomicBool);
-
-impl Occupied {
-    /// Whether somebody is inside.
-    pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// A session that nobody else is inside of while this lives, and what it can do.
 pub(super) struct Turn<'a>(&'a Session);
 
@@ -48,9 +26,8 @@ impl<'a> Turn<'a> {
     /// Begins a turn, unless there is one.
     #[inline]
     pub(super) fn begin(session: &'a Session) -> Option<Self> {
-        let occupied = session.occupied.0.swap(true, Ordering::Acquire);
         // Made only if it is ours: to drop one ends the turn of whoever is inside.
-        (!occupied).then(|| Self(session))
+        session.occupied.enter().then(|| Self(session))
     }
 }
 
@@ -262,7 +239,7 @@ impl Deref for Turn<'_> {
 impl Drop for Turn<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.occupied.0.store(false, Ordering::Release);
+        self.0.occupied.leave();
     }
 }
 
