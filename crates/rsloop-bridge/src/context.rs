@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{ffi, intern};
 
-use crate::error;
 use crate::port::Port;
 use crate::ports::port_of;
+use crate::{error, interpreter};
 
 /// The event loop and the context variables that a piece of work belongs to.
 ///
@@ -91,6 +91,8 @@ pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 /// The loop that runs on this thread, if one does.
 pub(crate) fn find_running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    // Whatever asks for a loop comes here first: nothing of a sub-interpreter may be kept.
+    interpreter::require_main(py)?;
     let get = GET.get_or_try_init(py, || {
         let events = py.import("asyncio.events")?;
         PyResult::Ok(events.getattr("_get_running_loop")?.unbind())

@@ -43,21 +43,18 @@ impl Drop for PollGuard {
     }
 }
 
-/// Forgets the polls that the parent's threads were making at the fork. In the child.
-pub(crate) fn after_fork() {
-    POLLS.store(0, Ordering::SeqCst);
-}
-
 /// Whether the exit hook has run. From then on the bridge leaks what it holds.
 pub(crate) fn is_exiting() -> bool {
     EXITING.load(Ordering::SeqCst)
 }
 
-/// Registers the hook, once.
+/// Registers the hook, once, with those for a fork.
 pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
     REGISTERED
         .get_or_try_init(py, || {
+            fork::register(py)?;
+            fork::call_in_children(wrap_pyfunction!(forget_polls, py)?)?;
             let hook = wrap_pyfunction!(stop_polling, py)?;
             py.import("atexit")?.call_method1("register", (hook,))?;
             Ok(())
@@ -77,4 +74,11 @@ fn stop_polling(py: Python<'_>) {
             std::thread::sleep(Duration::from_micros(200));
         }
     });
+}
+
+/// Forgets the polls that the parent's threads were making at the fork. In the child.
+#[pyfunction]
+#[pyo3(name = "_forget_polls")]
+fn forget_polls() {
+    POLLS.store(0, Ordering::SeqCst);
 }

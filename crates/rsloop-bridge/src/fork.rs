@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-
-use crate::exit;
+use pyo3::types::{PyCFunction, PyDict};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
@@ -46,13 +45,7 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
     static REGISTERED: PyOnceLock<()> = PyOnceLock::new();
     REGISTERED
         .get_or_try_init(py, || {
-            let os = py.import("os")?;
-            // Platforms without fork have no such function, and nothing to detect.
-            if os.hasattr("register_at_fork")? {
-                let keywords = pyo3::types::PyDict::new(py);
-                keywords.set_item("after_in_child", wrap_pyfunction!(after_fork, py)?)?;
-                os.call_method("register_at_fork", (), Some(&keywords))?;
-            }
+            call_in_children(wrap_pyfunction!(after_fork, py)?)?;
             look();
             HOOKED.store(true, Ordering::Relaxed);
             Ok(())
@@ -60,12 +53,24 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .copied()
 }
 
+/// Has each child of this process call `hook`, after those that were given before.
+pub(crate) fn call_in_children(hook: Bound<'_, PyCFunction>) -> PyResult<()> {
+    let py = hook.py();
+    let os = py.import("os")?;
+    // Platforms without fork have no such function, and nothing to detect.
+    if os.hasattr("register_at_fork")? {
+        let keywords = PyDict::new(py);
+        keywords.set_item("after_in_child", hook)?;
+        os.call_method("register_at_fork", (), Some(&keywords))?;
+    }
+    Ok(())
+}
+
 /// Begins a generation, in the child.
 #[pyfunction]
 #[pyo3(name = "_after_fork")]
 fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    exit::after_fork();
 }
 
 /// A value that each process makes for itself. A child has its parent's too, to look at: it is

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::capsule::NativeLoop;
 use crate::port::Port;
-use crate::{error, exit, foreign, fork, interpreter};
+use crate::{error, exit, foreign, interpreter};
 
 thread_local! {
     /// The ports of this thread, by the address of their loop, which owns its port until it closes.
@@ -47,7 +47,6 @@ fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
     }
     interpreter::require_main(py)?;
     exit::register(py)?;
-    fork::register(py)?;
     match NativeLoop::of(event_loop)? {
         Some(native) => {
             let port = Arc::new(Port::new(native.clone()));

@@ -18,7 +18,7 @@ use crate::exit::PollGuard;
 use crate::handover::Handover;
 use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
-use crate::{error, exit, fork, scope};
+use crate::{error, exit, scope};
 
 /// Where the first poll happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     // Before the poll, which may start the executor's threads.
-    fork::register(py)?;
+    exit::register(py)?;
     let Some(_guard) = PollGuard::enter() else {
         return Err(error::shutting_down());
     };
