@@ -1,5 +1,6 @@
 """Memory that runs out is an error of the program's, and no end of the process."""
 
+import sys
 import sysconfig
 
 import pytest
@@ -98,6 +99,8 @@ def test_each_allocation_may_fail(loop_kind: str, scene: str) -> None:
         stdlib_fault(loop_kind, "loses the timer that is due when memory runs out")
     elif sysconfig.get_config_var("Py_GIL_DISABLED"):
         stdlib_fault(loop_kind, "hangs without a GIL when memory runs out")
+    elif sys.version_info[:2] == (3, 12):
+        pytest.skip("CPython 3.12 crashes where the text of a handle lacks memory, on both loops")
     program = PROGRAM.replace("SCENE", scene).replace("COUNT", "60")
     done = run_program(loop_kind, program)
     assert done.returncode == 0, done.stderr

@@ -163,14 +163,14 @@ SCRIPTS = {
     """,
     "while a worker polls": """
         # The exit waits two seconds for polls, but not for those of the parent's threads.
-        async def in_parent():
+        async def begin():
             global held
             gate = bridge_tests.Gate()
-            done = threading.Event()
             held = bridge_tests.call_on_worker(gate, lambda: done.wait(30))
             gate.open()
             assert gate.wait_for_polls(1)
-            in_child(child)
+
+        async def end():
             done.set()
             assert await held
 
@@ -181,9 +181,14 @@ SCRIPTS = {
             if began:
                 assert time.monotonic() - began[0] < 2, "waited for the parent's polls"
 
+        done = threading.Event()
         began = []
         atexit.register(ended)
-        run(in_parent())
+        loop = new_event_loop()
+        loop.run_until_complete(begin())
+        in_child(child)
+        loop.run_until_complete(end())
+        loop.close()
     """,
     "that leaves at once": """
         async def in_parent():
