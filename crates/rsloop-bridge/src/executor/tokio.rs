@@ -60,6 +60,7 @@ impl Executor for Tokio {
     fn enter(&self) -> EnterGuard<'_> {
         EnterGuard::new(self.runtime().enter())
     }
+
     fn after_fork(&self) -> Option<Box<dyn Executor>> {
         // A runtime that the extension built is for the extension to build again.
         self.0.is_none().then(|| Box::new(Self::new()) as _)
