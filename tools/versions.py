@@ -26,7 +26,9 @@ LOCKS = (
 # What tells the authors of extensions which rsloop-bridge to depend on.
 ADVICE = (
     "README.md",
-    "docs/extensions.md",
+    "docs/extensions/executors.md",
+    "docs/extensions/index.md",
+    "docs/extensions/porting.md",
     "examples/rust/Cargo.toml",
     "examples/rust/README.md",
     "templates/extension/Cargo.toml",

@@ -1,6 +1,6 @@
 """A forked child starts afresh: it never waits for threads that stayed with the parent.
 
-`docs/extensions.md` says what each executor can do in a child; these tests hold it to that.
+`docs/extensions/process.md` says what each executor can do in a child; these tests hold it to that.
 """
 
 import os

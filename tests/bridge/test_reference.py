@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent / "reference"
-GUIDE = HERE.parents[2] / "docs" / "extensions.md"
-BLOCKS = re.findall(
-    r"^```\w+\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-)
+PAGES = sorted((HERE.parents[2] / "docs" / "extensions").glob("*.md"))
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(
+        r"^```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,6 @@ def test_only_the_line_of_rsloop_differs_in_the_dependencies(name: str) -> None:
         return text.split("[dependencies]\n")[1].splitlines()
 
     built = dependencies((HERE / name / "Cargo.toml").read_text(encoding="utf-8"))
-    documented = dependencies(next(block for block in BLOCKS if "[dependencies]" in block))
+    documented = dependencies(next(block for block in BLOCKS if block.startswith("[package]")))
     differing = [pair for pair in zip(built, documented, strict=True) if pair[0] != pair[1]]
     assert [line.split(" =")[0] for pair in differing for line in pair] == ["rsloop", "rsloop"]

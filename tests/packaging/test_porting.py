@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "porting.md"
+PAGE = Path(__file__).parents[2] / "docs" / "extensions" / "porting.md"
 # The public items of its crate, version 0.30, but for what the names of `generic` stand for.
 NAMES = (
     "get_running_loop",
