@@ -5,8 +5,9 @@
 Every round measures each pair of extension and loop in a fresh process, one after the other, so
 that what else the machine does falls on all of them alike. The tables give medians of the rounds
 per operation: wall time, CPU time of all threads (user and system), bytes of a pending future.
-`ratio` is the peer's, on asyncio and with the better of its runtimes, to ours on asyncio, and
-`goal` the least it is to be; `rsloop` is the better of ours on the other two to ours there.
+The ratios are the peer's, on asyncio and with the better of its runtimes, to ours, on asyncio and
+on rsloop, and `goal` is the least they are to be; `loops` is the better of ours on asyncio and
+uvloop to ours on rsloop.
 `--instructions` counts instructions by valgrind instead, which tells more on a busy machine.
 """
 
@@ -96,16 +97,17 @@ def table(
     """Print one table: a row of `cells` a line, and its ratios."""
     extensions, loops = zip(*(pair.split() for pair in pairs), strict=True)
     print(f"\n{title}")
-    print(f"{'':28}" + "".join(f"{each:>15}" for each in extensions))
+    print(f"{'':28}" + "".join(f"{each:>15}" for each in extensions) + f"{'ratio on':>17}")
     heads = "".join(f"{each:>15}" for each in loops)
-    print(f"{'':28}{heads}{'ratio':>9}{'goal':>6}{'rsloop':>8}")
+    print(f"{'':28}{heads}{'asyncio':>9}{'rsloop':>8}{'goal':>6}{'loops':>7}")
     for row, found in cells.items():
         name = ROWS[row].title if row in ROWS else "bytes while pending"
         line = "".join(f"{found[pair]:15.0f}" for pair in pairs)
-        ratio = quotient(found, PEERS, "ours asyncio")
+        on_asyncio = quotient(found, PEERS, "ours asyncio")
+        on_rsloop = quotient(found, PEERS, "ours rsloop")
         goal = f"{goals[row]:.1f}" if row in goals else ""
-        on_rsloop = quotient(found, OTHERS, "ours rsloop")
-        print(f"{name:28}{line}{ratio:>9}{goal:>6}{on_rsloop:>8}", flush=True)
+        loops_ratio = quotient(found, OTHERS, "ours rsloop")
+        print(f"{name:28}{line}{on_asyncio:>9}{on_rsloop:>8}{goal:>6}{loops_ratio:>7}", flush=True)
 
 
 def quotient(found: dict[str, float], theirs: tuple[str, ...], ours: str) -> str:
