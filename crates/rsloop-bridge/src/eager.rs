@@ -3,11 +3,12 @@
 //! A future that is ready at once saves two changes of thread that way, and one that is pending
 //! saves one, since the executor hears of it only when it is woken. But one whose first poll
 //! computes for longer than that is worth would stall the loop. So a type's record decides: a few
-//! bits, in a table that types share by hash. A collision costs speed, never correctness.
+//! bits, in a table in which each type has a place of its own. Types for which there is no place
+//! any more share one, which costs speed, never correctness.
 
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A first poll that takes longer stalls the loop noticeably.
@@ -20,43 +21,88 @@ pub(crate) const SLOW_PENDING: Duration = Duration::from_micros(20);
 /// one may only mean that the thread was preempted.
 const DISTRUST: u8 = 2;
 
-const SLOTS: usize = 256;
+/// More than an extension has types of futures.
+const SLOTS: usize = 512;
 
-static RECORDS: [AtomicU8; SLOTS] = [const { AtomicU8::new(0) }; SLOTS];
+/// How many slots a type may have to try, so that a full table costs no more than a few looks.
+const TRIES: usize = 8;
+
+/// The bits of a slot that count; the others are the type's, and zero in a slot that is free.
+const COUNT: usize = 0xff;
+
+static RECORDS: Records = Records::new();
+
+struct Records([AtomicUsize; SLOTS]);
+
+impl Records {
+    const fn new() -> Self {
+        Self([const { AtomicUsize::new(0) }; SLOTS])
+    }
+
+    /// The record of the type whose hash is `identity`: in the first slot, from where it belongs
+    /// onwards, that is the type's or free.
+    fn find(&self, identity: usize) -> Record<'_> {
+        let identity = (identity & !COUNT).max(COUNT + 1);
+        let first = identity / (COUNT + 1) % SLOTS;
+        let (before, after) = self.0.split_at(first);
+        let mut slots = after.iter().chain(before).take(TRIES);
+        let own = slots.find(|slot| {
+            let taken = slot.load(Ordering::Relaxed);
+            let taken = match taken {
+                0 => slot
+                    .compare_exchange(0, identity, Ordering::Relaxed, Ordering::Relaxed)
+                    .map_or_else(|faster| faster, |_| identity),
+                taken => taken,
+            };
+            taken & !COUNT == identity
+        });
+        Record(own.unwrap_or(&self.0[first]))
+    }
+}
 
 /// The record of one type of future: counts slow first polls in a row below [`DISTRUST`], and
 /// skipped calls above, until it overflows into another chance.
 #[derive(Clone, Copy)]
-pub(crate) struct Record(&'static AtomicU8);
+pub(crate) struct Record<'a>(&'a AtomicUsize);
 
-impl Record {
+impl Record<'static> {
     pub(crate) fn of<F: 'static>() -> Self {
         let mut hasher = LastWord(0);
         TypeId::of::<F>().hash(&mut hasher);
-        // The remainder is below SLOTS.
-        Self(&RECORDS[(hasher.finish() % SLOTS as u64) as usize])
+        // Where words are short, what is cut off is as good as what is kept.
+        RECORDS.find(hasher.finish() as usize)
     }
+}
 
+impl Record<'_> {
     /// Whether to poll eagerly this time.
     pub(crate) fn allows(self) -> bool {
-        let record = self.0.load(Ordering::Relaxed);
-        if record < DISTRUST {
+        let count = self.count();
+        if count < DISTRUST {
             return true;
         }
-        let next = record.checked_add(1).unwrap_or(DISTRUST - 1);
-        self.0.store(next, Ordering::Relaxed);
+        self.set(count.checked_add(1).unwrap_or(DISTRUST - 1));
         false
     }
 
     /// Notes how a first poll went.
     pub(crate) fn note(self, ready: bool, took: Duration) {
-        let record = self.0.load(Ordering::Relaxed);
         let slow = took > if ready { SLOW } else { SLOW_PENDING };
-        let record = match slow {
-            true => record.saturating_add(1).min(DISTRUST),
+        self.set(match slow {
+            true => self.count().saturating_add(1).min(DISTRUST),
             false => 0,
-        };
-        self.0.store(record, Ordering::Relaxed);
+        });
+    }
+
+    fn count(self) -> u8 {
+        self.0.load(Ordering::Relaxed).to_le_bytes()[0]
+    }
+
+    /// Threads may overwrite each other's counts, but a slot's type never changes.
+    fn set(self, count: u8) {
+        let identity = self.0.load(Ordering::Relaxed) & !COUNT;
+        self.0
+            .store(identity | usize::from(count), Ordering::Relaxed);
     }
 }
 
@@ -83,7 +129,7 @@ impl Hasher for LastWord {
 mod tests {
     use std::time::Duration;
 
-    use super::{DISTRUST, Record, SLOW, SLOW_PENDING};
+    use super::{COUNT, DISTRUST, Record, Records, SLOTS, SLOW, SLOW_PENDING, TRIES};
 
     const FAST: Duration = Duration::from_nanos(1);
 
@@ -116,5 +162,33 @@ mod tests {
         record.note(true, SLOW * 2);
         record.note(true, SLOW * 2);
         assert!(!record.allows());
+    }
+    #[test]
+    fn a_slow_type_does_not_speak_for_another() {
+        let records = Records::new();
+        // Three that belong into the same slot, of which two are slow.
+        let identities = [1, 2, 3].map(|number| number * SLOTS * (COUNT + 1));
+        for identity in &identities[..2] {
+            records.find(*identity).note(true, SLOW * 2);
+            records.find(*identity).note(true, SLOW * 2);
+        }
+        assert_eq!(
+            identities.map(|identity| records.find(identity).allows()),
+            [false, false, true]
+        );
+    }
+
+    #[test]
+    fn types_without_a_place_share_one() {
+        let records = Records::new();
+        let identity = |number: usize| number * SLOTS * (COUNT + 1);
+        for number in 1..=TRIES {
+            records.find(identity(number));
+        }
+        for _ in 0..2 {
+            records.find(identity(TRIES + 1)).note(true, SLOW * 2);
+        }
+        let trusted = (1..=TRIES + 1).map(|number| records.find(identity(number)).allows());
+        assert_eq!(trusted.filter(|trusted| !trusted).count(), 2);
     }
 }
