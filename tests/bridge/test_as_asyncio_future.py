@@ -6,6 +6,7 @@ Each scenario is given a future of either kind that ends as told when its gate i
 import asyncio
 import contextvars
 import functools
+import gc
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -27,22 +28,39 @@ def scenario(function: Scenario) -> Scenario:
     return function
 
 
+class CyclicError(ValueError):
+    """An exception that holds the future that fails with it."""
+
+    future: Any
+
+
 def of_rust(end: str) -> Made:
     gate = Gate()
     if end == "value":
         return future_into_py("value", gate), gate.open
-    return fail_with(ValueError("the error"), gate), gate.open
+    error = CyclicError("the error")
+    if end == "at once":
+        return fail_with(error), gate.open
+    future = fail_with(error, gate)
+    if end == "cycle":
+        error.future = future
+    return future, gate.open
 
 
 def of_asyncio(end: str) -> Made:
     future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    error = CyclicError("the error")
+    if end == "at once":
+        future.set_exception(error)
+    elif end == "cycle":
+        error.future = future
 
     def open_gate() -> None:
         if not future.done():
             if end == "value":
                 future.set_result("the value")
             else:
-                future.set_exception(ValueError("the error"))
+                future.set_exception(error)
 
     return future, open_gate
 
@@ -338,6 +356,38 @@ async def errors_nobody_retrieved_are_reported_once(make: Make) -> Any:
     del cancelled
     await asyncio.sleep(0)
     return reports
+
+
+@scenario
+async def how_they_are_reported(make: Make) -> Any:
+    reports: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    found: list[Any] = []
+    for end in ("error", "at once", "cycle"):
+        for debug in (False, True):
+            loop.set_debug(debug)
+            future, open_gate = make(end)
+            loop.set_debug(False)
+            open_gate()
+            await asyncio.wait([future])
+            del future, open_gate
+            gc.collect()
+            (report,) = reports
+            reported = report["future"]
+            found += [sorted(report), report["message"].replace("RustFuture", "Future")]
+            found += [reported.get_loop() is loop, reported.done(), reported.cancelled()]
+            found += [repr(report["exception"]), reported.exception() is report["exception"]]
+            # Where it was made: here, in a frame among those of this module and of the loop.
+            frames = report.get("source_traceback", ())
+            found += [frame.lineno for frame in frames if frame.name == "how_they_are_reported"]
+            assert bool(frames) is debug
+            # The handler may keep the future; nobody hears of it again.
+            del report, reported
+            reports.clear()
+            gc.collect()
+            found.append(reports)
+    return found
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

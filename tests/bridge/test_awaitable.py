@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
-from bridge_tests import Drops, Gate, coroutine_into_py, fail_with, future_into_py
+from bridge_tests import (
+    Drops,
+    Gate,
+    coroutine_into_py,
+    fail_with,
+    future_into_py,
+    local_future_into_py,
+)
 
 from .conftest import Run
 
@@ -222,6 +229,28 @@ def test_an_exception_that_nobody_retrieves_is_reported_once(run: Run) -> None:
     run(main())
     assert [str(report["exception"]) for report in reports] == ["the error"]
     assert "never retrieved" in reports[0]["message"]
+
+
+def test_an_exception_that_nobody_asked_for_is_reported_with_its_future(run: Run) -> None:
+    reports: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        gates = [Gate(), Gate()]
+        future = local_future_into_py("error", gates[0])
+        next_one = local_future_into_py("value", gates[1])
+        for gate in gates:
+            gate.open()
+        # Results come in the order of the wakes, so that both futures have theirs then.
+        await next_one
+        del future
+
+    run(main())
+    (report,) = reports
+    assert report["future"].done()
+    assert report["future"].exception() is report["exception"]
+    assert str(report["exception"]) == "the error"
 
 
 def test_cycles_through_it_are_collected(run: Run) -> None:

@@ -62,7 +62,7 @@ where
                 None => Settled::from_output(py, output),
                 Some(locals) => locals.within(py, || Settled::from_output(py, output))?,
             };
-            return Ok(Bound::new(py, RustFuture::settled(event_loop, settled))?.into_any());
+            return Ok(Bound::new(py, RustFuture::settled(event_loop, settled)?)?.into_any());
         }
         // Before anything waits for a wake-up that threads lost in a fork would have to bring.
         executor::available()?;
@@ -76,7 +76,7 @@ where
         link: Link::new(locals),
         stage: Cancellable::new(Stage::Running(future)),
     });
-    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>);
+    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>)?;
     let awaitable = Bound::new(py, awaitable)?;
     Link::register(&task)?;
     let threads = match first_poll {

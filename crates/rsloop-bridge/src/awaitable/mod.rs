@@ -4,26 +4,28 @@
 //! | --- | --- |
 //! | `callbacks` | the callbacks, and how the loop is told to run them |
 //! | `link` | what a task keeps for the loop's side while its future is pending |
+//! | `report` | what the loop is told of an exception that nobody retrieved |
 //! | `settled` | how a future ended, converted to Python |
 //! | `state` | pending or settled, and the ways from one to the other |
 
 mod callbacks;
 mod link;
+mod report;
 mod settled;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 use self::callbacks::Callback;
 use self::settled::invalid_state;
 use self::state::Inner;
-use crate::{context, exit};
+use crate::context;
 
 pub(crate) use self::link::{Link, Task};
 pub(crate) use self::settled::Settled;
@@ -266,6 +268,18 @@ impl RustFuture {
         types.getattr("GenericAlias")?.call1((cls, item))
     }
 
+    /// Report an exception that nobody retrieved; the collector calls it before it breaks a cycle.
+    fn _report(slf: &Bound<'_, Self>) -> PyResult<()> {
+        report::from_collector(slf)
+    }
+
+    /// Assigned to the finished class, as PyO3 does with its attributes, a method of this name
+    /// becomes the finaliser; PyO3 does not know of one in a class that it defines.
+    #[classattr]
+    fn __del__(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        py.get_type::<Self>().getattr(intern!(py, "_report"))
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
         // Taken only by a thread that the collector stopped: this is alive, then.
@@ -274,6 +288,7 @@ impl RustFuture {
         };
         inner.callbacks.traverse(&visit)?;
         visit.call(&inner.cancel_message)?;
+        visit.call(&inner.source_traceback)?;
         if let Some(settled) = &inner.state {
             settled.traverse(&visit)?;
         }
@@ -296,39 +311,5 @@ impl RustFuture {
         };
         drop((callbacks, message, state));
         drop(task.and_then(|task| task.link().take_settled()));
-    }
-}
-
-impl Drop for RustFuture {
-    fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let task = inner.task.take();
-        if exit::is_exiting() {
-            // Its references are for an interpreter that is going away.
-            std::mem::forget(task);
-            return;
-        }
-        let settled = match &task {
-            Some(task) => task.link().take_settled(),
-            None => inner.unretrieved.then(|| inner.state.take()).flatten(),
-        };
-        if task.is_none() && settled.is_none() {
-            return;
-        }
-        Python::attach(|py| {
-            // An object can be freed while an exception is on its way.
-            let on_its_way = PyErr::take(py);
-            if let Some(task) = task {
-                task.cancel(py);
-            }
-            if let Some(Settled::Error { exception, .. }) = settled {
-                if let Err(error) = self.report(py, exception.into_any()) {
-                    error.write_unraisable(py, None);
-                }
-            }
-            if let Some(error) = on_its_way {
-                error.restore(py);
-            }
-        });
     }
 }

@@ -3,19 +3,18 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use super::RustFuture;
 use super::callbacks::Callbacks;
 use super::link::Task;
 use super::settled::{Settled, cancelled_error, raised};
+use super::{RustFuture, report};
 
 /// | `state` | `task` | `callbacks` |
 /// | --- | --- | --- |
 /// | None, pending | set | any; if there are any, the task's link holds the awaitable |
 /// | set | None | none |
+#[derive(Default)]
 pub(super) struct Inner {
     pub(super) state: Option<Settled>,
     pub(super) task: Option<Arc<dyn Task>>,
@@ -23,36 +22,46 @@ pub(super) struct Inner {
     pub(super) cancel_message: Option<Py<PyAny>>,
     /// An error that nobody has looked at yet.
     pub(super) unretrieved: bool,
+    /// Where the future was made, if the loop was in debug mode.
+    pub(super) source_traceback: Option<Py<PyAny>>,
 }
 
 impl RustFuture {
     /// An awaitable that is settled already.
-    pub(crate) fn settled(event_loop: Bound<'_, PyAny>, settled: Settled) -> Self {
+    pub(crate) fn settled(event_loop: Bound<'_, PyAny>, settled: Settled) -> PyResult<Self> {
         let unretrieved = matches!(settled, Settled::Error { .. });
-        Self::new(event_loop, Some(settled), None, unretrieved)
+        // No other end of a future is ever reported.
+        let source = unretrieved.then(|| report::source_traceback(&event_loop));
+        let source = source.transpose()?.flatten();
+        Ok(Self::new(
+            event_loop.unbind(),
+            Inner {
+                state: Some(settled),
+                unretrieved,
+                source_traceback: source,
+                ..Inner::default()
+            },
+        ))
     }
 
     /// An awaitable that `task` will settle, through its link.
-    pub(crate) fn pending(event_loop: Bound<'_, PyAny>, task: Arc<dyn Task>) -> Self {
-        Self::new(event_loop, None, Some(task), false)
+    pub(crate) fn pending(event_loop: Bound<'_, PyAny>, task: Arc<dyn Task>) -> PyResult<Self> {
+        let source = report::source_traceback(&event_loop)?;
+        Ok(Self::new(
+            event_loop.unbind(),
+            Inner {
+                task: Some(task),
+                source_traceback: source,
+                ..Inner::default()
+            },
+        ))
     }
 
-    fn new(
-        event_loop: Bound<'_, PyAny>,
-        state: Option<Settled>,
-        task: Option<Arc<dyn Task>>,
-        unretrieved: bool,
-    ) -> Self {
+    pub(super) fn new(event_loop: Py<PyAny>, inner: Inner) -> Self {
         Self {
-            event_loop: event_loop.unbind(),
+            event_loop,
             blocking: AtomicBool::new(false),
-            inner: Mutex::new(Inner {
-                state,
-                task,
-                callbacks: Callbacks::default(),
-                cancel_message: None,
-                unretrieved,
-            }),
+            inner: Mutex::new(inner),
         }
     }
 
@@ -130,15 +139,5 @@ impl RustFuture {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the loop of an exception that nobody retrieved.
-    pub(super) fn report(&self, py: Python<'_>, exception: Py<PyAny>) -> PyResult<()> {
-        let details = PyDict::new(py);
-        details.set_item("message", "RustFuture exception was never retrieved")?;
-        details.set_item("exception", exception)?;
-        let event_loop = self.event_loop.bind(py);
-        event_loop.call_method1(intern!(py, "call_exception_handler"), (details,))?;
-        Ok(())
     }
 }

@@ -49,7 +49,7 @@ where
         scheduled: AtomicBool::new(true),
         future: Bound::new(Cancellable::new(Box::pin(future))),
     });
-    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>);
+    let awaitable = RustFuture::pending(event_loop, Arc::clone(&task) as Arc<dyn Task>)?;
     let awaitable = pyo3::Bound::new(py, awaitable)?;
     Link::register(&task)?;
     task.deliver(py);
