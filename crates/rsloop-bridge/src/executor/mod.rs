@@ -16,10 +16,10 @@
 
 #[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
 mod async_std;
-#[cfg(all(any(feature = "async-std", feature = "smol"), not(feature = "tokio")))]
-mod forked;
 #[cfg(all(feature = "smol", not(feature = "tokio")))]
 mod smol;
+#[cfg(all(any(feature = "async-std", feature = "smol"), not(feature = "tokio")))]
+mod statics;
 #[cfg(feature = "tokio")]
 mod tokio;
 
@@ -249,9 +249,9 @@ fn of_feature() -> Option<Box<dyn Executor>> {
     #[cfg(feature = "tokio")]
     return Some(Box::new(Tokio::new()));
     #[cfg(all(feature = "smol", not(feature = "tokio")))]
-    return Some(Box::new(smol::Smol::default()));
+    return Some(Box::new(statics::Static::<smol::Smol>::new()));
     #[cfg(all(feature = "async-std", not(any(feature = "smol", feature = "tokio"))))]
-    return Some(Box::new(async_std::AsyncStd::default()));
+    return Some(Box::new(statics::Static::<async_std::AsyncStd>::new()));
     #[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
     return None;
 }

@@ -1,37 +1,25 @@
 //! smol's global executor.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::Future;
 use std::time::Duration;
 
-use super::{BlockingCall, Executor, Work, forked};
+use super::BlockingCall;
+use super::statics::Statics;
 
-/// smol starts its threads by itself, with the first task: as many as the environment variable
-/// `SMOL_THREADS` says, or one. Set from then on.
-#[derive(Default)]
-pub(super) struct Smol(AtomicBool);
+/// It has as many threads as the environment variable `SMOL_THREADS` says, or one.
+pub(super) struct Smol;
 
-impl Executor for Smol {
-    fn spawn(&self, work: Work) {
-        self.0.store(true, Ordering::Relaxed);
-        smol::spawn(work).detach();
+impl Statics for Smol {
+    fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(future).detach();
     }
 
-    fn spawn_blocking(&self, call: BlockingCall) {
-        self.0.store(true, Ordering::Relaxed);
+    fn spawn_blocking(call: BlockingCall) {
         smol::unblock(|| call.run()).detach();
     }
 
-    fn after_fork(&self) -> Option<Box<dyn Executor>> {
-        let works = !self.0.load(Ordering::Relaxed)
-            && forked::works(|answer| {
-                smol::spawn(async move {
-                    smol::unblock(|| ()).await;
-                    smol::Timer::after(Duration::from_millis(1)).await;
-                    // Refused where nobody waits any more.
-                    let _ = answer.send(());
-                })
-                .detach();
-            });
-        works.then(|| Box::<Self>::default() as _)
+    async fn use_all() {
+        smol::unblock(|| ()).await;
+        smol::Timer::after(Duration::from_millis(1)).await;
     }
 }
