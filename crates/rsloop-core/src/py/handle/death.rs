@@ -32,7 +32,7 @@ impl Deaths {
 /// no look-up of the thread.
 #[cfg(not(Py_GIL_DISABLED))]
 static DEATHS: GilCell<Deaths> = GilCell::new(Deaths::NONE);
-/// Never dropped, since a handle may die after the thread's other locals.
+// Never dropped, since a handle may die after the thread's other locals.
 #[cfg(Py_GIL_DISABLED)]
 thread_local!(static DEATHS: ManuallyDrop<GilCell<Deaths>> =
     const { ManuallyDrop::new(GilCell::new(Deaths::NONE)) });
