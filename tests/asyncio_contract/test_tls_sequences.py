@@ -11,7 +11,7 @@ import pytest
 
 from .recorders import Recorder
 from .stories import same_on_both_loops
-from .test_stream_sequences import StreamStory, in_the_kernel
+from .stream_stories import StreamStory, in_the_kernel
 from .tls_connections import HOST, Authority, Peer
 
 hypothesis = pytest.importorskip("hypothesis")
