@@ -136,6 +136,7 @@ def test_session_resumption(run: Run, authority: Authority, version: ssl.TLSVers
 
 
 def test_encrypted_key(run: Run, authority: Authority, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
     from cryptography.hazmat.primitives import serialization
 
     key = serialization.load_pem_private_key(
