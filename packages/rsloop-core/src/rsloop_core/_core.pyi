@@ -126,11 +126,6 @@ class Tls:
 
 @final
 class Datagram:
-    closing: bool
-    conn_lost: int
-    paused: bool
-    protocol: asyncio.BaseProtocol | None
-    protocol_paused: bool
     def __len__(self) -> int: ...
     def clear(self) -> None: ...
     def pending_bytes(self) -> int: ...

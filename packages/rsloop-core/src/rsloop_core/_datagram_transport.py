@@ -7,14 +7,10 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from rsloop_core._core import Datagram, attach_datagram_methods, open_datagram
-from rsloop_core._transport_fields import in_state, set_by_inherited_code
+from rsloop_core._transport_fields import set_by_inherited_code
 
 if TYPE_CHECKING:
     import socket
-
-
-def _in_datagram(name: str) -> property:
-    return in_state("_datagram", name)
 
 
 class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.DatagramTransport):
@@ -28,12 +24,6 @@ class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.Data
     __slots__ = ("_datagram",)
 
     _datagram: Datagram
-
-    _closing = _in_datagram("closing")
-    _conn_lost = _in_datagram("conn_lost")
-    _paused = _in_datagram("paused")
-    _protocol = _in_datagram("protocol")
-    _protocol_paused = _in_datagram("protocol_paused")
 
     #: Inherited code looks whether it is empty, and clears it.
     _buffer = set_by_inherited_code(lambda self: self._datagram)

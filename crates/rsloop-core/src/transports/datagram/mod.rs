@@ -20,7 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::loop_::Turns;
-use crate::py::fastcall;
+use crate::py::{attribute, fastcall};
 
 /// What the loop lets datagram transports do.
 static TURNS: Turns = Turns {
@@ -40,5 +40,6 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn attach_datagram_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
     state::know_class(class)?;
     fastcall::attach(class, send::methods())?;
-    fastcall::attach(class, receive::methods())
+    fastcall::attach(class, receive::methods())?;
+    attribute::attach(class, state::attributes())
 }

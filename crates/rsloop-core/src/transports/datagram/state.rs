@@ -10,11 +10,13 @@ use rsloop_sched::LookAhead;
 
 use super::queue::SendQueue;
 use crate::loop_::LoopBase;
+use crate::py::attribute::Attribute;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
 use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
+use crate::transports::fields::{object, value};
 use crate::transports::sock::Sock;
 
 /// The slot of the transport class that holds the [`Datagram`].
@@ -91,6 +93,17 @@ impl Receiver for Datagram {
             Ok(&*std::ptr::from_ref(datagram.get()))
         }
     }
+}
+
+/// The attributes of the transport that inherited code reads and sets.
+pub(super) fn attributes() -> Vec<Attribute<Datagram>> {
+    vec![
+        value!(c"_closing", closing),
+        value!(c"_conn_lost", conn_lost),
+        value!(c"_paused", paused),
+        value!(c"_protocol_paused", protocol_paused),
+        object!(c"_protocol", protocol),
+    ]
 }
 
 impl Datagram {
@@ -181,64 +194,6 @@ impl Datagram {
     /// Set the number of bytes above which the protocol is paused.
     fn set_high_water(&self, py: Python<'_>, bytes: usize) {
         self.state.with(py, |state| state.high_water_bytes = bytes);
-    }
-
-    #[getter]
-    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(py, |state| {
-            state
-                .protocol
-                .as_ref()
-                .map(|protocol| protocol.clone_ref(py))
-        })
-    }
-
-    #[setter]
-    fn set_protocol(&self, py: Python<'_>, protocol: Option<Py<PyAny>>) {
-        let replaced = self
-            .state
-            .with(py, |state| std::mem::replace(&mut state.protocol, protocol));
-        drop(replaced);
-    }
-
-    #[getter]
-    fn closing(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.closing)
-    }
-
-    #[setter]
-    fn set_closing(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.closing = value);
-    }
-
-    #[getter]
-    fn paused(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.paused)
-    }
-
-    #[setter]
-    fn set_paused(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.paused = value);
-    }
-
-    #[getter]
-    fn protocol_paused(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.protocol_paused)
-    }
-
-    #[setter]
-    fn set_protocol_paused(&self, py: Python<'_>, value: bool) {
-        self.state.with(py, |state| state.protocol_paused = value);
-    }
-
-    #[getter]
-    fn conn_lost(&self, py: Python<'_>) -> u32 {
-        self.state.with(py, |state| state.conn_lost)
-    }
-
-    #[setter]
-    fn set_conn_lost(&self, py: Python<'_>, value: u32) {
-        self.state.with(py, |state| state.conn_lost = value);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
