@@ -106,6 +106,13 @@ impl<T> TimerHeap<T> {
         self.entries.iter().map(|entry| &entry.value)
     }
 
+    /// Visit the values in the order in which they would be popped. Sorts them first.
+    pub fn in_order(&self) -> impl Iterator<Item = &T> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_unstable_by(|left, right| right.cmp(left));
+        entries.into_iter().map(|entry| &entry.value)
+    }
+
     /// Count an entry of this heap that its owner has cancelled.
     #[inline]
     pub fn note_cancelled(&mut self) {
@@ -211,6 +218,17 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| heap.pop_due(at(5))).collect();
         let expected: Vec<_> = (1..50).step_by(2).chain((0..50).step_by(2)).collect();
         assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn the_order_is_seen_without_popping() {
+        let mut heap = TimerHeap::new();
+        for number in 0..50 {
+            heap.insert(at(if number % 2 == 0 { 5 } else { 3 }), number);
+        }
+        let seen: Vec<_> = heap.in_order().copied().collect();
+        let popped: Vec<_> = std::iter::from_fn(|| heap.pop()).collect();
+        assert_eq!((seen.len(), seen), (50, popped));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple};
 
 use super::LoopBase;
 
@@ -126,6 +126,39 @@ impl LoopBase {
             .task_factory
             .with(slf.py(), |factory| std::mem::replace(factory, value));
         drop(replaced);
+    }
+
+    /// What waits for the next tick, in order: handles, and transports whose turn it is.
+    ///
+    /// A list made now, for test helpers that look.
+    #[getter(_ready)]
+    fn get_ready<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let waiting: Vec<_> = slf.get().ready.with(py, |ready| {
+            ready.iter().map(|entry| entry.to_object(py)).collect()
+        });
+        PyList::new(py, waiting)
+    }
+
+    #[setter(_ready)]
+    fn set_ready(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+        // Inherited code makes a queue, which we have no use for.
+    }
+
+    /// The timers, the earliest first. A list made now, for test helpers that look.
+    #[getter(_scheduled)]
+    fn get_scheduled<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let timers: Vec<_> = slf.get().timers.with(py, |timers| {
+            let in_order = timers.in_order();
+            in_order.map(|timer| timer.to_object(py)).collect()
+        });
+        PyList::new(py, timers)
+    }
+
+    #[setter(_scheduled)]
+    fn set_scheduled(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+        // As for `_ready`.
     }
 
     #[getter(_transports)]

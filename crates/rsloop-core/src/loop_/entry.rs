@@ -33,3 +33,23 @@ pub(super) enum Timer {
     /// A timer handle of asyncio's, made in debug mode.
     Foreign(Py<PyAny>),
 }
+
+impl Ready {
+    /// The object that waits, for Python to look at.
+    pub(super) fn to_object(&self, py: Python<'_>) -> Py<PyAny> {
+        match self {
+            Self::Handle(handle) => handle.as_object().clone_ref(py),
+            Self::Foreign(object) | Self::Turn(_, object) => object.clone_ref(py),
+        }
+    }
+}
+
+impl Timer {
+    /// The timer handle, for Python to look at.
+    pub(super) fn to_object(&self, py: Python<'_>) -> Py<PyAny> {
+        match self {
+            Self::Ours(handle) => handle.as_object().clone_ref(py),
+            Self::Foreign(timer) => timer.clone_ref(py),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+"""`_ready` and `_scheduled`, which test helpers of many programs look into."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from .turns import run_turns
+
+Loop = Any
+
+
+def test_ready_has_what_waits_for_the_next_turn_in_order(loop: Loop) -> None:
+    assert not loop._ready
+    handles = [loop.call_soon(lambda: None) for _ in range(3)]
+    assert list(loop._ready) == handles
+    assert len(loop._ready) == 3
+    run_turns(loop, 1)
+    assert not loop._ready
+
+
+def test_the_loop_is_run_until_nothing_is_ready(loop: Loop) -> None:
+    async def step(left: int) -> None:
+        for _ in range(left):
+            await asyncio.sleep(0)
+
+    async def main() -> bool:
+        task = loop.create_task(step(5))
+        await asyncio.sleep(0)
+        while loop._ready:
+            await asyncio.sleep(0)
+        return bool(task.done())
+
+    assert loop.run_until_complete(main())
+
+
+def test_scheduled_has_the_timers_the_earliest_first(loop: Loop) -> None:
+    assert not loop._scheduled
+    later, sooner = loop.call_later(200, print), loop.call_later(100, print)
+    assert set(loop._scheduled) == {later, sooner}
+    assert loop._scheduled[0] is sooner
+    assert all(isinstance(timer, asyncio.TimerHandle) for timer in loop._scheduled)
+
+
+def test_a_cancelled_timer_stays_for_a_while_and_says_so(loop: Loop) -> None:
+    timer = loop.call_later(100, print)
+    timer.cancel()
+    assert [each.cancelled() for each in loop._scheduled] == [True]
+
+
+def test_timers_are_run_before_their_time(loop: Loop) -> None:
+    """What helpers do that pretend that time has passed."""
+    ran: list[str] = []
+    loop.call_later(1000, ran.append, "timer")
+    for timer in list(loop._scheduled):
+        timer._run()
+        timer.cancel()
+    assert ran == ["timer"]
+    run_turns(loop, 2)
+    assert ran == ["timer"]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_closed_loop_has_neither(loop: Loop, debug: bool) -> None:
+    loop.set_debug(debug)
+    loop.call_soon(print)
+    loop.call_later(1, print)
+    assert (len(loop._ready), len(loop._scheduled)) == (1, 1)
+    loop.close()
+    assert not loop._ready
+    assert not loop._scheduled
