@@ -4,6 +4,7 @@ Plain `nox` checks everything on the Python that runs it; `nox --list` shows the
 Interpreters that are missing are skipped by name, unless NOX_STRICT=1 makes them failures.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -259,29 +261,37 @@ def run_tests(session: nox.Session, install: str) -> None:
     session.run("pytest", "-W", "error", *arguments, env={"RSLOOP_DIST": str(dist)})
 
 
-def run_tests_with_pyo3(session: nox.Session, version: str) -> None:
-    """Run the Python tests of a copy of the tree whose lock files hold PyO3 `version`."""
+@contextlib.contextmanager
+def tree_with_pyo3(session: nox.Session, version: str) -> Iterator[None]:
+    """Make a copy of the tree, whose lock files hold PyO3 `version`, the current folder."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), f"pyo3-{version}")
     with tempfile.TemporaryDirectory() as folder:
         command = (sys.executable, "tools/pyo3_tree.py", version, folder)
         copy = str(session.run(*command, silent=True, stderr=None, external=True)).strip()
         session.env["CARGO_TARGET_DIR"] = str(target)
         with session.chdir(copy):
-            run_tests(session, "wheel")
+            yield
+
+
+@contextlib.contextmanager
+def tree_for_python(session: nox.Session) -> Iterator[None]:
+    """Make a copy with another PyO3 the current folder, where the locked one refuses the Python."""
+    works = [each for each in PYO3 if (session.python, each) not in REFUSED]
+    if PYO3[-1] in works:
+        yield
+    else:
+        with tree_with_pyo3(session, works[-1]):
+            yield
 
 
 @nox.session(python=PYTHONS)
 @nox.parametrize("install", INSTALLS)
 def tests(session: nox.Session, install: str) -> None:
     """Run the Python tests against the distributions, installed from wheels or from sdists."""
-    locked = PYO3[-1]
-    if (session.python, locked) not in REFUSED:
+    if install == "sdist" and (session.python, PYO3[-1]) in REFUSED:
+        session.skip(f"sdists carry the lock file with PyO3 {PYO3[-1]}: see wheel")
+    with tree_for_python(session):
         run_tests(session, install)
-    elif install == "wheel":
-        works = [each for each in PYO3 if (session.python, each) not in REFUSED]
-        run_tests_with_pyo3(session, works[-1])
-    else:
-        session.skip(f"sdists carry the lock file with PyO3 {locked}: see wheel")
 
 
 @nox.session(python=PYTHONS)
@@ -290,7 +300,8 @@ def pyo3(session: nox.Session, pyo3: str) -> None:
     """Run the Python tests with each PyO3 that the manifests allow; arguments go to pytest."""
     if reason := REFUSED.get((str(session.python), pyo3)):
         session.skip(f"refused: {reason}")
-    run_tests_with_pyo3(session, pyo3)
+    with tree_with_pyo3(session, pyo3):
+        run_tests(session, "wheel")
 
 
 @nox.session
@@ -326,8 +337,9 @@ def examples(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def cpython(session: nox.Session) -> None:
     """Run CPython's own test_asyncio on the stdlib loop and on rsloop, and compare."""
-    install_ours(session)
-    session.run("python", "tests/upstream/cpython.py", *session.posargs)
+    with tree_for_python(session):
+        install_ours(session)
+        session.run("python", "tests/upstream/cpython.py", *session.posargs)
 
 
 @nox.session
@@ -446,17 +458,12 @@ def asan(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def endurance(session: nox.Session) -> None:
     """Run what takes minutes: interpreters that exit in the midst of everything, 200 a loop."""
-    install_ours(session)
-    install_groups(session, "test")
-    install_extension(session, Path(EXTENSION))
-    session.run(
-        "pytest",
-        "-W",
-        "error",
-        "-m",
-        "endurance",
-        *(session.posargs or ["tests/bridge"]),
-    )
+    arguments = ("-m", "endurance", *(session.posargs or ["tests/bridge"]))
+    with tree_for_python(session):
+        install_ours(session)
+        install_groups(session, "test")
+        install_extension(session, Path(EXTENSION))
+        session.run("pytest", "-W", "error", *arguments)
 
 
 @nox.session
