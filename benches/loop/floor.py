@@ -22,8 +22,11 @@ def compiled() -> Any:
     if not library.exists() or library.stat().st_mtime < SOURCE.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
         compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
-        include = f"-I{sysconfig.get_path('include')}"
-        command = [*compiler, "-O2", "-shared", "-fPIC", include, str(SOURCE), "-o", str(library)]
+        include = Path(sysconfig.get_path("include"))
+        # Debian's header includes another from the folder above, which is not among the system's
+        # where Python has been moved.
+        includes = [f"-I{include}", f"-idirafter{include.parent}"]
+        command = [*compiler, "-O2", "-shared", "-fPIC", *includes, str(SOURCE), "-o", str(library)]
         subprocess.run(command, check=True)
     spec = importlib.util.spec_from_file_location("_floor", library)
     assert spec is not None
