@@ -4,7 +4,6 @@
 //! scopes by name. Only literal addresses are read here, whose meaning is certain; the rest is left
 //! to `socket`, and with it the exceptions.
 
-use std::io::{Cursor, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use pyo3::intern;
@@ -95,10 +94,9 @@ pub(super) fn to_python<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     match sender {
         SocketAddr::V4(sender) => {
-            let mut text = Cursor::new([0; "255.255.255.255".len()]);
-            write!(text, "{}", sender.ip())?;
-            let len = text.position() as usize;
-            let host = PyString::from_bytes(py, &text.get_ref()[..len])?;
+            let mut text = [0; "255.255.255.255".len()];
+            let len = dotted(*sender.ip(), &mut text);
+            let host = PyString::from_bytes(py, &text[..len])?;
             (host, sender.port()).into_pyobject(py)
         }
         SocketAddr::V6(sender) => {
@@ -112,6 +110,45 @@ pub(super) fn to_python<'py>(
                 ),
             )?;
             (host, sender.port(), sender.flowinfo(), sender.scope_id()).into_pyobject(py)
+        }
+    }
+}
+
+/// Writes `address` into `text` as `Display` does, at a fifth of the price; returns the length.
+fn dotted(address: Ipv4Addr, text: &mut [u8; 15]) -> usize {
+    let mut len = 0;
+    let mut put = |character| {
+        text[len] = character;
+        len += 1;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            put(b'.');
+        }
+        if octet >= 100 {
+            put(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            put(b'0' + octet / 10 % 10);
+        }
+        put(b'0' + octet % 10);
+    }
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotted_writes_what_display_does() {
+        for octet in 0..=u8::MAX {
+            for octets in [[octet; 4], [octet, 0, 255, 9], [10, octet, 99, 100]] {
+                let address = Ipv4Addr::from(octets);
+                let mut text = [0; 15];
+                let len = dotted(address, &mut text);
+                assert_eq!(&text[..len], address.to_string().as_bytes());
+            }
         }
     }
 }
