@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from .conftest import Log
 from .turns import run_turns
 
 Loop = Any
@@ -58,6 +59,16 @@ def test_timers_are_run_before_their_time(loop: Loop) -> None:
     assert ran == ["timer"]
     run_turns(loop, 2)
     assert ran == ["timer"]
+
+
+def test_a_timer_that_fails_before_its_time_is_reported(loop: Loop, asyncio_log: Log) -> None:
+    timer = loop.call_later(1000, int, "no number")
+    for each in list(loop._scheduled):
+        each._run()
+        each.cancel()
+    assert timer.cancelled()
+    (message,) = asyncio_log.messages
+    assert "Exception in callback int(" in message
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -146,7 +146,7 @@ impl<'a, 'py> HandleRef<'a, 'py> {
 
     /// The loop of a timer in its heap; `None` once another thread has taken the timer out, or the
     /// garbage collector has cleared it.
-    fn loop_(self) -> Option<Bound<'py, PyAny>> {
+    pub(super) fn loop_(self) -> Option<Bound<'py, PyAny>> {
         let py = self.borrowed.py();
         // SAFETY: only called for timers, whose field is NULL or an owned reference.
         self.locked(|object| unsafe {

@@ -86,13 +86,13 @@ fn handle_slots() -> Vec<ffi::PyType_Slot> {
         traverse_handle,
         clear_handle,
         doc,
-        shared_getters(),
+        getters(get_nothing),
     )
 }
 
 fn timer_slots() -> Vec<ffi::PyType_Slot> {
     let doc = c"A callback that the loop will run at its time: an asyncio.TimerHandle.";
-    let mut getters = shared_getters();
+    let mut getters = getters(get_loop);
     getters.push(getter(c"_when", get_when));
     getters.push(getter(c"_scheduled", get_scheduled));
     slots(dealloc_timer, traverse_timer, clear_timer, doc, getters)
@@ -100,13 +100,13 @@ fn timer_slots() -> Vec<ffi::PyType_Slot> {
 
 /// The names under which asyncio's handles keep what ours keep in their fields. What is not
 /// overridden (comparisons, `when()`, `cancelled()`, `get_context()`) is asyncio's, and reads these.
-fn shared_getters() -> Vec<ffi::PyGetSetDef> {
+fn getters(get_loop: ffi::getter) -> Vec<ffi::PyGetSetDef> {
     vec![
         getter(c"_callback", get_callback),
         getter(c"_args", get_arguments),
         getter(c"_context", get_context),
         getter(c"_cancelled", get_cancelled),
-        getter(c"_loop", get_nothing),
+        getter(c"_loop", get_loop),
         getter(c"_repr", get_nothing),
         getter(c"_source_traceback", get_nothing),
     ]
@@ -217,6 +217,11 @@ unsafe extern "C" fn get_cancelled(slf: Object, _: *mut c_void) -> Object {
 
 unsafe extern "C" fn get_nothing(slf: Object, _: *mut c_void) -> Object {
     body(slf, |_, py| Ok(py.None().into_ptr()))
+}
+
+unsafe extern "C" fn get_loop(slf: Object, _: *mut c_void) -> Object {
+    // The method belongs to `TimerHandle`, whose loop this is while it waits.
+    body(slf, |handle, py| Ok(object_or_none(py, handle.loop_())))
 }
 
 unsafe extern "C" fn get_when(slf: Object, _: *mut c_void) -> Object {
