@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -77,7 +78,9 @@ class Contender:
                 done[row] = value
             status = worker.wait()
             errors.seek(0)
-            return done, errors.read() or f"status {status}"
+            killed = f"killed, as what hangs for {LONGEST_SECONDS} s is"
+            ending = killed if status == -signal.SIGKILL else f"status {status}"
+            return done, errors.read() or ending
 
 
 def contenders(others: list[str], floor: bool) -> list[Contender]:
