@@ -1,8 +1,9 @@
 //! The compiled event loop: the module `rsloop_core._core`.
 //!
-//! A call travels downwards: `loop_` (what Python calls) uses `transports` (with the records of
-//! `tls` between them and the protocol), `bridge_abi` and `py`
-//! (CPython's C API, raw), and the two crates without Python, `rsloop-sched` and `rsloop-reactor`.
+//! Each folder knows those below it only: `tls` the `transports` that carry its records, these the
+//! `loop_` that says when they may read and write, and all of them `py` (CPython's C API, raw) and
+//! the two crates without Python, `rsloop-sched` and `rsloop-reactor`. What lies below calls up by
+//! tables of functions.
 
 mod bridge_abi;
 mod clock;

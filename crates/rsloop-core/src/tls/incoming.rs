@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::IntoPyDict;
 use rsloop_reactor::socket;
 
 use super::session::Session;
@@ -13,13 +15,39 @@ use super::state::{Phase, Tls};
 use super::turn::{End, Turn};
 use crate::loop_::LoopBase;
 use crate::py::bytes;
+use crate::transports::intake::Intake;
+
+/// How the transport below gives our protocol what arrives.
+pub(super) static INTAKE: Intake = Intake {
+    adopt,
+    receive: |tls, loop_, fd| tls.cast::<Tls>()?.get().receive(tls.py(), loop_, fd),
+    arrived: |tls| tls.cast::<Tls>()?.get().records_arrived(tls.py()),
+};
+
+/// The [`Tls`] of a protocol that is ours.
+fn adopt(protocol: &Bound<'_, PyAny>, paused: bool) -> PyResult<Option<Py<PyAny>>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = protocol.py();
+    let class = CLASS.get_or_try_init(py, || {
+        let module = py.import("rsloop_core._tls_protocol")?;
+        PyResult::Ok(module.getattr("SSLProtocol")?.unbind())
+    })?;
+    if !protocol.is_instance(class.bind(py))? {
+        return Ok(None);
+    }
+    let keywords = [(intern!(py, "paused"), paused)].into_py_dict(py)?;
+    protocol.call_method(intern!(py, "taking_over"), (), Some(&keywords))?;
+    protocol
+        .getattr(intern!(py, "_tls"))
+        .map(|tls| Some(tls.unbind()))
+}
 
 impl Tls {
     /// Receives records from the socket `fd` into the session; returns how many bytes.
     ///
     /// While somebody else is inside of the session they stay in the socket, which is then still
     /// readable in the next tick.
-    pub(crate) fn receive(
+    fn receive(
         &self,
         py: Python<'_>,
         loop_: &LoopBase,
@@ -58,7 +86,7 @@ impl Tls {
     }
 
     /// Goes on with what the connection is at, now that records have arrived.
-    pub(crate) fn records_arrived(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn records_arrived(&self, py: Python<'_>) -> PyResult<()> {
         let (phase, late) = self
             .state
             .with(py, |state| (state.phase, !state.late_records.is_empty()));

@@ -28,13 +28,15 @@ mod session;
 mod state;
 mod turn;
 
-pub(crate) use state::Tls;
-
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::transports::intake;
+use state::Tls;
+
 /// Adds the class and its makers to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    intake::know(&incoming::INTAKE);
     module.add_class::<Tls>()?;
     module.add_function(wrap_pyfunction!(state::open_tls, module)?)?;
     module.add_function(wrap_pyfunction!(direct::use_direct_tls, module)?)?;

@@ -1,12 +1,11 @@
 //! The attributes of a stream transport that inherited code reads and sets.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::IntoPyDict;
 
 use super::extra::Extra;
 use super::fields::{fixed, object, value};
+use super::intake;
 use super::sock::Sock;
 use super::stream::{ProtocolKind, State, Stream};
 use crate::py::attribute::Attribute;
@@ -84,28 +83,20 @@ pub(super) fn set_protocol(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyRe
 
 /// How `protocol` gets what is read.
 fn kind_of(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<ProtocolKind> {
-    static CLASSES: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    static BUFFERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = protocol.py();
-    let [buffered, tls] = CLASSES.get_or_try_init(py, || {
-        let buffered = py
-            .import("asyncio.protocols")?
-            .getattr("BufferedProtocol")?;
-        let tls = py
-            .import("rsloop_core._tls_protocol")?
-            .getattr("SSLProtocol")?;
-        Ok::<_, PyErr>([buffered.unbind(), tls.unbind()])
+    let buffered = BUFFERED.get_or_try_init(py, || {
+        let protocols = py.import("asyncio.protocols")?;
+        PyResult::Ok(protocols.getattr("BufferedProtocol")?.unbind())
     })?;
     if !protocol.is_instance(buffered.bind(py))? {
         return Ok(ProtocolKind::Plain);
     }
-    if !protocol.is_instance(tls.bind(py))? {
-        return Ok(ProtocolKind::Buffered);
-    }
     let paused = stream.state.with(py, |state| state.protocol_paused);
-    let keywords = [(intern!(py, "paused"), paused)].into_py_dict(py)?;
-    protocol.call_method(intern!(py, "taking_over"), (), Some(&keywords))?;
-    let tls = protocol.getattr(intern!(py, "_tls"))?;
-    Ok(ProtocolKind::Tls(tls.extract()?))
+    Ok(match intake::of(protocol, paused)? {
+        Some((intake, taker)) => ProtocolKind::Own(intake, taker),
+        None => ProtocolKind::Buffered,
+    })
 }
 
 fn read(

@@ -14,7 +14,6 @@ use rsloop_reactor::name::{self, Name};
 
 use super::address;
 use super::own_socket::{self, Kind};
-use super::stream::Stream;
 use crate::py::socket_object::SocketObject;
 
 /// The dictionary, or what it will say.
@@ -95,6 +94,14 @@ impl Extra {
         }
     }
 
+    /// Whether there is a name in it that only Python's socket can tell.
+    pub(super) fn is_untold(&self) -> bool {
+        match self {
+            Self::Known(known) => [&known.near, &known.far].contains(&&Some(Name::Other)),
+            Self::Made(_) | Self::Cleared => false,
+        }
+    }
+
     /// Clears it, and returns what was there.
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Cleared)
@@ -102,7 +109,33 @@ impl Extra {
 }
 
 impl Known {
-    fn clone_ref(&self, py: Python<'_>) -> Self {
+    /// The dictionary. `own` is the transport's own socket, as long as there is one.
+    pub(super) fn to_dictionary<'py>(
+        &self,
+        py: Python<'py>,
+        own: impl FnOnce() -> PyResult<Option<Py<PyAny>>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let sock = match &self.sock {
+            KnownSock::Object(sock) => sock.bind(py).clone(),
+            KnownSock::Own(kind) => match own()? {
+                Some(sock) => sock.into_bound(py),
+                None => own_socket::closed(py, *kind)?,
+            },
+        };
+        let extra = PyDict::new(py);
+        let far = to_python(&sock, self.far.as_ref(), "getpeername")?;
+        let near = to_python(&sock, self.near.as_ref(), "getsockname")?;
+        // In asyncio's order.
+        if self.is_accepted {
+            extra.set_item(intern!(py, "peername"), &far)?;
+        }
+        extra.set_item(intern!(py, "socket"), public(&sock)?)?;
+        extra.set_item(intern!(py, "sockname"), near)?;
+        extra.set_item(intern!(py, "peername"), far)?;
+        Ok(extra)
+    }
+
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self {
             sock: match &self.sock {
                 KnownSock::Object(sock) => KnownSock::Object(sock.clone_ref(py)),
@@ -112,59 +145,6 @@ impl Known {
             far: self.far.clone(),
             is_accepted: self.is_accepted,
         }
-    }
-}
-
-impl Stream {
-    /// The dictionary, made now if need be.
-    pub(super) fn extra(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let known = self.state.with(py, |state| match &state.extra {
-            Extra::Made(extra) => Err(extra.clone_ref(py)),
-            Extra::Known(known) => Ok(known.clone_ref(py)),
-            Extra::Cleared => Err(py.None()),
-        });
-        let known = match known {
-            Ok(known) => known,
-            Err(extra) => return Ok(extra),
-        };
-        let sock = match known.sock {
-            KnownSock::Object(sock) => sock.into_bound(py),
-            KnownSock::Own(kind) => match self.socket_object(py)? {
-                Some(sock) => sock.into_bound(py),
-                None => own_socket::closed(py, kind)?,
-            },
-        };
-        let extra = PyDict::new(py);
-        let far = to_python(&sock, known.far.as_ref(), "getpeername")?;
-        let near = to_python(&sock, known.near.as_ref(), "getsockname")?;
-        // In asyncio's order.
-        if known.is_accepted {
-            extra.set_item(intern!(py, "peername"), &far)?;
-        }
-        extra.set_item(intern!(py, "socket"), public(&sock)?)?;
-        extra.set_item(intern!(py, "sockname"), near)?;
-        extra.set_item(intern!(py, "peername"), far)?;
-        // Another thread may have been faster.
-        Ok(self.state.with(py, |state| {
-            if let Extra::Made(extra) = &state.extra {
-                return extra.clone_ref(py);
-            }
-            let extra = extra.into_any().unbind();
-            state.extra = Extra::Made(extra.clone_ref(py));
-            extra
-        }))
-    }
-
-    /// Asks for the names that only Python's socket can tell, as long as there is one.
-    pub(super) fn learn_names(&self, py: Python<'_>) -> PyResult<()> {
-        let untold = self.state.with(py, |state| match &state.extra {
-            Extra::Known(known) => [&known.near, &known.far].contains(&&Some(Name::Other)),
-            Extra::Made(_) | Extra::Cleared => false,
-        });
-        if untold {
-            self.extra(py)?;
-        }
-        Ok(())
     }
 }
 

@@ -17,8 +17,10 @@
 //! | `stream` | the state of a stream transport |
 //! | `attributes` | that state, as the inherited code sees it |
 //! | `extra` | what `get_extra_info` says |
+//! | `info` | that, and the socket's object, made for a stream when somebody asks |
 //! | `connect` | the connecting of a bare socket |
 //! | `open` | from a connected socket to `connection_made` |
+//! | `intake` | protocols of ours that receive by themselves |
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
 //! | `close` | pausing, and the way to `connection_lost` |
@@ -39,6 +41,8 @@ mod datagram;
 mod extra;
 mod failure;
 mod fields;
+mod info;
+pub(crate) mod intake;
 mod open;
 mod own_socket;
 mod pipe;

@@ -9,8 +9,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use super::sock::Sock;
-use super::stream::Stream;
 use crate::py::socket_object::SocketObject;
 
 /// What `socket.socket` wants to know of a descriptor.
@@ -41,43 +39,13 @@ impl OwnSocket {
     /// Python's object of it, which closes the descriptor from now on.
     pub(super) fn into_object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let object = object_of(py, self.fd(), self.kind)?;
-        let _owned_by_the_object = self.fd.into_raw_fd();
+        self.give_up();
         Ok(object)
     }
-}
 
-impl Stream {
-    /// The socket as Python's object, made now if need be; `None` once the connection is lost.
-    pub(super) fn socket_object(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        loop {
-            let known = self.state.with(py, |state| match &state.sock {
-                None => Ok(None),
-                Some(Sock::Known(known)) => Ok(Some(known.as_object().clone_ref(py))),
-                Some(Sock::Other(object)) => Ok(Some(object.clone_ref(py))),
-                Some(Sock::Own(own)) => Err((own.fd(), own.kind)),
-            });
-            let (fd, kind) = match known {
-                Ok(object) => return Ok(object),
-                Err(own) => own,
-            };
-            let object = object_of(py, fd, kind)?;
-            let sock = Sock::new(&object)?;
-            // Python code has run: another thread may have made an object, or closed the socket.
-            let late = self.state.with(py, |state| match state.sock.take() {
-                Some(Sock::Own(own)) => {
-                    let _owned_by_the_object = own.fd.into_raw_fd();
-                    state.sock = Some(sock);
-                    None
-                }
-                other => {
-                    state.sock = other;
-                    Some(sock)
-                }
-            });
-            if late.is_some() {
-                object.call_method0(intern!(py, "detach"))?;
-            }
-        }
+    /// Leaves the descriptor to an object that owns it.
+    pub(super) fn give_up(self) {
+        let _owned_by_the_object = self.fd.into_raw_fd();
     }
 }
 
@@ -89,7 +57,7 @@ pub(super) fn closed(py: Python<'_>, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// A new object of the descriptor `fd`, which does not block.
-fn object_of(py: Python<'_>, fd: RawFd, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
+pub(super) fn object_of(py: Python<'_>, fd: RawFd, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
     let class = Class::get(py)?;
     let object = class.new_object(py, false)?;
     // With the flag, the object knows that it does not block, and makes no system call for that.

@@ -12,13 +12,13 @@ use pyo3::prelude::*;
 use rsloop_reactor::{Interest, socket};
 
 use super::close::end_of_stream;
+use super::intake::Intake;
 use super::stream::{ProtocolKind, Stream};
 use super::{context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::{Args, Method, Receiver, fastcall};
 use crate::py::{buffer, bytes, context};
-use crate::tls::Tls;
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
 
@@ -89,7 +89,7 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     context::run_in(turn.context.bind_borrowed(py), || match &turn.kind {
         ProtocolKind::Plain => read_and_pass(transport, &turn),
         ProtocolKind::Buffered => read_into_protocol(transport, &turn),
-        ProtocolKind::Tls(tls) => read_records(transport, &turn, tls.get()),
+        ProtocolKind::Own(intake, taker) => take_in(transport, &turn, intake, taker.bind(py)),
     })
 }
 
@@ -164,17 +164,21 @@ fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()>
     )
 }
 
-fn read_records(transport: &Bound<'_, PyAny>, turn: &Turn, tls: &Tls) -> PyResult<()> {
-    let py = transport.py();
-    let result = match tls.receive(py, turn.loop_.get(), turn.fd) {
+fn take_in(
+    transport: &Bound<'_, PyAny>,
+    turn: &Turn,
+    intake: &Intake,
+    taker: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let result = match (intake.receive)(taker, turn.loop_.get(), turn.fd) {
         Ok(Ok(0)) => return end_of_stream(transport),
-        Ok(Ok(_)) => tls.records_arrived(py),
+        Ok(Ok(_)) => (intake.arrived)(taker),
         Ok(Err(error)) => return read_failed(transport, error),
         Err(error) => Err(error),
     };
     match result {
         Ok(()) => Ok(()),
-        // asyncio's TLS is a BufferedProtocol.
+        // To asyncio it is a BufferedProtocol.
         Err(error) => fatal(
             transport,
             error,

@@ -7,13 +7,13 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyType;
 
 use super::extra::Extra;
+use super::intake::Intake;
 use super::sock::Sock;
 use super::write_buffer::WriteBuffer;
 use crate::loop_::LoopBase;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
-use crate::tls::Tls;
 
 /// The slot of the transport class that holds the [`Stream`].
 static STREAM: Slot = Slot::unknown();
@@ -104,8 +104,8 @@ pub(super) enum ProtocolKind {
     Plain,
     /// In a buffer of its own: it is a `BufferedProtocol`.
     Buffered,
-    /// It is our own TLS protocol, which takes the records without Python in between.
-    Tls(Py<Tls>),
+    /// It is one of ours, which receives by itself, and the object that does.
+    Own(&'static Intake, Py<PyAny>),
 }
 
 impl ProtocolKind {
@@ -113,7 +113,7 @@ impl ProtocolKind {
         match self {
             Self::Plain => Self::Plain,
             Self::Buffered => Self::Buffered,
-            Self::Tls(tls) => Self::Tls(tls.clone_ref(py)),
+            Self::Own(intake, taker) => Self::Own(intake, taker.clone_ref(py)),
         }
     }
 }
@@ -205,8 +205,8 @@ impl Stream {
                 }
                 visit.call(&state.loop_)?;
                 visit.call(&state.protocol)?;
-                if let ProtocolKind::Tls(tls) = &state.kind {
-                    visit.call(tls)?;
+                if let ProtocolKind::Own(_, taker) = &state.kind {
+                    visit.call(taker)?;
                 }
                 visit.call(&state.server)?;
                 visit.call(&state.context)?;
