@@ -3,26 +3,13 @@
 use std::sync::PoisonError;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use pyo3::{Bound, Py, PyErr, Python, intern};
+use pyo3::{Bound, PyErr, Python, intern};
 
 use super::RustFuture;
 use super::settled::Settled;
 use super::state::Inner;
 use crate::exit;
-
-/// Where a future of `event_loop` is being made: a `traceback.StackSummary`, in debug mode only.
-pub(super) fn source_traceback(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    static EXTRACT_STACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = event_loop.py();
-    let debug = event_loop.call_method0(intern!(py, "get_debug"))?;
-    if !debug.is_truthy()? {
-        return Ok(None);
-    }
-    let extract_stack = EXTRACT_STACK.import(py, "traceback", "extract_stack")?;
-    Ok(Some(extract_stack.call0()?.unbind()))
-}
 
 /// Reports what the garbage collector found in a cycle, before the cycle is broken.
 pub(super) fn from_collector(future: &Bound<'_, RustFuture>) -> PyResult<()> {

@@ -3,12 +3,14 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
+use super::RustFuture;
 use super::callbacks::Callbacks;
 use super::link::Task;
 use super::settled::{Settled, cancelled_error, raised};
-use super::{RustFuture, report};
 
 /// | `state` | `task` | `callbacks` |
 /// | --- | --- | --- |
@@ -31,7 +33,7 @@ impl RustFuture {
     pub(crate) fn settled(event_loop: Bound<'_, PyAny>, settled: Settled) -> PyResult<Self> {
         let unretrieved = matches!(settled, Settled::Error { .. });
         // No other end of a future is ever reported.
-        let source = unretrieved.then(|| report::source_traceback(&event_loop));
+        let source = unretrieved.then(|| source_traceback(&event_loop));
         let source = source.transpose()?.flatten();
         Ok(Self::new(
             event_loop.unbind(),
@@ -46,7 +48,7 @@ impl RustFuture {
 
     /// An awaitable that `task` will settle, through its link.
     pub(crate) fn pending(event_loop: Bound<'_, PyAny>, task: Arc<dyn Task>) -> PyResult<Self> {
-        let source = report::source_traceback(&event_loop)?;
+        let source = source_traceback(&event_loop)?;
         Ok(Self::new(
             event_loop.unbind(),
             Inner {
@@ -140,4 +142,16 @@ impl RustFuture {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a future of `event_loop` is being made: a `traceback.StackSummary`, in debug mode only.
+fn source_traceback(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    static EXTRACT_STACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = event_loop.py();
+    let debug = event_loop.call_method0(intern!(py, "get_debug"))?;
+    if !debug.is_truthy()? {
+        return Ok(None);
+    }
+    let extract_stack = EXTRACT_STACK.import(py, "traceback", "extract_stack")?;
+    Ok(Some(extract_stack.call0()?.unbind()))
 }
