@@ -30,8 +30,8 @@
 //! is woken, to the executor's threads, which poll it without the GIL; its result crosses to the loop in a
 //! lock-free inbox, unconverted, and the loop is rung only if nobody has rung since it last
 //! looked. On the loop's thread it is converted, in the captured context, and whoever awaits it
-//! is scheduled. The bridge takes the GIL on no worker, and gives back every reference of its own
-//! on the loop's thread.
+//! is scheduled. The bridge takes the GIL on no worker, but to wake a loop that watches no
+//! descriptors, and gives back every reference of its own on the loop's thread.
 //!
 //! # Files
 //! | file | what it holds |
