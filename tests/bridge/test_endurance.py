@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import bridge_tests
 import pytest
@@ -141,6 +142,11 @@ def test_exits(loop: str) -> None:
         command = [sys.executable, "-c", PROLOGUE + textwrap.dedent(BUSY_EXIT)]
         delay = str(delays.randrange(300))
         done = subprocess.run(
-            [*command, loop, delay], capture_output=True, text=True, timeout=60, check=False
+            [*command, loop, delay],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=Path(__file__).parent,  # where one of the loops is
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), delay
