@@ -147,12 +147,13 @@ def test_a_stopped_loop_goes_on_where_it_was(loop: Loop) -> None:
     for _ in range(2):
         loop.call_soon(loop.stop)
         loop.run_forever()
-    assert ran == ["worker 0", "worker 1"]
+    # On a busy machine the timer may be due by now.
+    assert [each for each in ran if each != "timer"] == ["worker 0", "worker 1"]
     assert not task.done()
     assert loop.run_until_complete(task) == "done"
-    loop.run_until_complete(asyncio.sleep(0.02))
-    assert ran == ["worker 0", "worker 1", "worker 2", "timer"]
-    assert timer.when() < loop.time()
+    loop.call_at(timer.when() + 0.001, loop.stop)
+    loop.run_forever()
+    assert sorted(ran) == ["timer", "worker 0", "worker 1", "worker 2"]
 
 
 def test_transports_go_on_in_the_next_run(loop: Loop) -> None:
