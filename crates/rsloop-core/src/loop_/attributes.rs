@@ -58,11 +58,6 @@ impl LoopBase {
         self.closed.get()
     }
 
-    /// Return whether debug mode is on.
-    fn get_debug(&self) -> bool {
-        self.debug.get()
-    }
-
     #[pyo3(name = "_check_closed")]
     fn py_check_closed(&self) -> PyResult<()> {
         self.check_closed()

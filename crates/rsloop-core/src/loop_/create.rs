@@ -1,9 +1,9 @@
-//! `create_future` and `create_task`.
+//! `create_future` and `create_task`, and what every future and task asks its loop.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyString, PyTuple};
 
 use super::LoopBase;
 use crate::py::fastcall::{Args, Method, call_with_keywords, fastcall};
@@ -23,6 +23,11 @@ pub(super) fn methods() -> Vec<Method> {
                 kwargs are those of the running CPython's asyncio.loop.create_task: name, context, and\n\
                 whatever it passes on to the task factory. Raises RuntimeError when the loop is closed,\n\
                 TypeError when coro is no coroutine. Not thread-safe.",
+        },
+        Method {
+            name: c"get_debug",
+            function: fastcall!(LoopBase, "get_debug", 0, get_debug),
+            doc: c"get_debug($self)\n--\n\nReturn whether debug mode is on.",
         },
     ]
 }
@@ -68,7 +73,7 @@ fn create_future(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> Py
     // The class is looked up with each call, because programs and debuggers replace it.
     let class = asyncio.futures.bind(py).getattr(intern!(py, "Future"))?;
     let [names, ..] = &asyncio.keywords;
-    call_with_keywords(&class, &[slf.as_borrowed()], names.bind(py)).map(Bound::unbind)
+    call_with_keywords(&class, [slf.as_borrowed()], names.bind(py)).map(Bound::unbind)
 }
 
 fn create_task(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
@@ -85,16 +90,22 @@ fn create_task(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> P
     let (coro, loop_) = (usual.coro, slf.as_borrowed());
     let [plain, named, contextual, both] = &asyncio.keywords;
     match (usual.name, usual.context) {
-        (None, None) => call_with_keywords(&class, &[coro, loop_], plain.bind(py)),
-        (Some(name), None) => call_with_keywords(&class, &[coro, loop_, name], named.bind(py)),
+        (None, None) => call_with_keywords(&class, [coro, loop_], plain.bind(py)),
+        (Some(name), None) => call_with_keywords(&class, [coro, loop_, name], named.bind(py)),
         (None, Some(context)) => {
-            call_with_keywords(&class, &[coro, loop_, context], contextual.bind(py))
+            call_with_keywords(&class, [coro, loop_, context], contextual.bind(py))
         }
         (Some(name), Some(context)) => {
-            call_with_keywords(&class, &[coro, loop_, name, context], both.bind(py))
+            call_with_keywords(&class, [coro, loop_, name, context], both.bind(py))
         }
     }
     .map(Bound::unbind)
+}
+
+fn get_debug(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+    args.no_more_than(0, "get_debug")?;
+    let debug = PyBool::new(slf.py(), this.debug.get());
+    Ok(debug.to_owned().into_any().unbind())
 }
 
 /// A call with the arguments that every CPython's `create_task` takes; `None` counts as absent.

@@ -195,17 +195,18 @@ const MOST: usize = 6;
 
 /// Calls `callable`; the last arguments are those that `names` names.
 #[inline]
-pub(crate) fn call_with_keywords<'py>(
+pub(crate) fn call_with_keywords<'py, const N: usize>(
     callable: &Bound<'py, PyAny>,
-    arguments: &[Borrowed<'_, 'py, PyAny>],
+    arguments: [Borrowed<'_, 'py, PyAny>; N],
     names: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    assert!(names.len() <= arguments.len() && arguments.len() < MOST);
+    const { assert!(N < MOST) };
+    assert!(names.len() <= N);
     let mut vector = [ptr::null_mut(); MOST];
     for (slot, argument) in vector[1..].iter_mut().zip(arguments) {
         *slot = argument.as_ptr();
     }
-    let positional = arguments.len() - names.len();
+    let positional = N - names.len();
     // SAFETY: attached; the borrows keep the arguments alive for the call, there is one for each
     // name, and the slot in front of them is free, as the flag promises.
     unsafe {
@@ -230,11 +231,22 @@ pub(crate) trait Receiver: Sized {
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self>;
 }
 
-/// The body of a method: `self` as Python sees it, its Rust state, and the arguments.
-pub(crate) type Body<R> =
-    for<'a, 'py> fn(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>;
+/// What the body of a method is.
+pub(crate) trait Body<R>:
+    for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>
+{
+}
+
+impl<R, F> Body<R> for F where
+    F: for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>
+{
+}
 
 /// Runs the call that the C function of [`fastcall!`] got; nothing unwinds out of it.
+///
+/// `call` is the method's name, how many parameters it requires, and its body, which gets `self` as
+/// Python sees it, its Rust state, and the arguments. The body is a type and no pointer, so that each
+/// method is compiled as one piece: the arguments stay in registers then.
 ///
 /// # Safety
 /// The arguments are those that the interpreter passed to a `METH_FASTCALL | METH_KEYWORDS`
@@ -245,14 +257,14 @@ pub(crate) unsafe fn enter<R: Receiver>(
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     keyword_names: *mut ffi::PyObject,
-    call: (&'static str, usize, Body<R>),
+    call: (&'static str, usize, impl Body<R>),
 ) -> *mut ffi::PyObject {
     let (name, leading, body) = call;
     // SAFETY: the interpreter calls methods attached. PyO3 is not told, which would cost as much
     // as the method: where the call does not come from the running loop, a `Py` that is dropped
     // here is released with PyO3's next entry instead of at once.
     let py = unsafe { Python::assume_attached() };
-    guarded(py, || {
+    guarded(py, move || {
         // SAFETY: the interpreter passes `count` positional arguments, followed by one value for
         // each of the names.
         let (positional, keyword_values) = unsafe {
