@@ -79,11 +79,12 @@ fn create_future(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> Py
 fn create_task(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     let asyncio = Asyncio::get(py)?;
-    let usual = UsualCall::of(py, args);
-    let (Some(usual), false) = (usual, this.debug.get() || this.has_task_factory(py)) else {
-        return args
-            .forward(asyncio.create_task.bind(py), slf)
-            .map(Bound::unbind);
+    let by_asyncio = || args.forward(asyncio.create_task.bind(py), slf);
+    if this.debug.get() || this.has_task_factory(py) {
+        return by_asyncio().map(Bound::unbind);
+    }
+    let Some(usual) = UsualCall::of(py, args) else {
+        return by_asyncio().map(Bound::unbind);
     };
     this.check_closed()?;
     let class = asyncio.tasks.bind(py).getattr(intern!(py, "Task"))?;

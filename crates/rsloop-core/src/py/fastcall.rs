@@ -194,7 +194,7 @@ impl<'a, 'py> Args<'a, 'py> {
 const MOST: usize = 6;
 
 /// Calls `callable`; the last arguments are those that `names` names.
-#[inline]
+#[inline(never)] // a caller with several calls would merge their results, errors and all
 pub(crate) fn call_with_keywords<'py, const N: usize>(
     callable: &Bound<'py, PyAny>,
     arguments: [Borrowed<'_, 'py, PyAny>; N],
@@ -303,14 +303,14 @@ pub(super) fn guarded(
     py: Python<'_>,
     run: impl FnOnce() -> PyResult<*mut ffi::PyObject>,
 ) -> *mut ffi::PyObject {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => raise(py, error),
-        Err(panic) => raise(py, panicked(panic)),
-    }
+    // Inside of the guard, so that nothing wider than a pointer leaves it.
+    let run = || run().unwrap_or_else(|error| raise(py, error));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| raise(py, panicked(panic)))
 }
 
 /// Sets `error`, and returns what tells the interpreter that one is set.
+#[cold]
+#[inline(never)]
 pub(super) fn raise(py: Python<'_>, error: PyErr) -> *mut ffi::PyObject {
     error.restore(py);
     ptr::null_mut()
