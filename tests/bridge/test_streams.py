@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 from collections.abc import AsyncIterator
+from typing import Any
 
 import bridge_tests
 import pytest
@@ -110,6 +111,35 @@ def test_a_wait_that_is_cancelled_loses_no_item(run: Run) -> None:
         return [item async for item in stream]
 
     assert run(main()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("last", "end", "expected"),
+    [(3, "value", [1, 2, 3]), (0, "error", ["ValueError('the error')"])],
+    ids=["item", "error"],
+)
+def test_an_item_on_its_way_comes_with_the_next_wait(
+    run: Run, last: int, end: "bridge_tests.End", expected: list[Any]
+) -> None:
+    async def main() -> list[Any]:
+        gate = Gate()
+        stream = bridge_tests.numbers(last, gate, end=end)
+        waiting: Any = stream.__anext__()
+        polls = gate.polls
+        gate.open_elsewhere()
+        # The loop does not run, so that the item is made, and stays on its way to here.
+        assert gate.wait_for_polls(polls + 1)
+        assert waiting.cancel()
+        found: list[Any] = []
+        while True:
+            try:
+                found.append(await anext(stream))
+            except ValueError as error:
+                found.append(repr(error))
+            except StopAsyncIteration:
+                return found
+
+    assert run(main()) == expected
 
 
 def test_two_that_wait_get_an_item_each(run: Run) -> None:

@@ -155,8 +155,8 @@ where
 /// Each item is asked for by Python: the stream is polled only while an item is awaited, as a
 /// future of [`future_into_py`] is, and rests between. An `Err` is raised by the `async for`,
 /// and the stream can be asked further; its end ends the iteration. Cancelling the wait for an
-/// item, as `asyncio.wait_for` does, lets the stream rest again; an item that had left it, and was
-/// on its way to the loop, is lost.
+/// item, as `asyncio.wait_for` does, loses none: the stream rests again, and an item that was on its
+/// way to the loop comes with the next wait.
 ///
 /// The stream is dropped when it ends, by `aclose()`, or when the iterator is freed.
 ///

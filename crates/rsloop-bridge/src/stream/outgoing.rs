@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use pyo3::IntoPyObjectExt as _;
 use pyo3::exceptions::PyStopAsyncIteration;
 use pyo3::prelude::*;
 
@@ -34,8 +35,18 @@ where
     S: Stream<Item = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
-    let slot: Slot<Pin<Box<S>>> = Slot::new(Box::pin(stream));
+    let slot = Slot::new(Kept {
+        stream: Box::pin(stream),
+        returned: None,
+    });
     Ok(Bound::new(py, RustStream(Arc::new(slot)))?.into_any())
+}
+
+/// What rests in the slot.
+struct Kept<S, T> {
+    stream: Pin<Box<S>>,
+    /// The last item, if the wait for it was cancelled before Python had it. The next wait gets it.
+    returned: Option<PyResult<T>>,
 }
 
 #[pymethods]
@@ -78,18 +89,18 @@ impl Drop for RustStream {
     }
 }
 
-impl<S, T> Source for Slot<Pin<Box<S>>>
+impl<S, T> Source for Slot<Kept<S, T>>
 where
     S: Stream<Item = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     fn next<'py>(self: Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let next = Next {
+        let holder = Holder {
             slot: self,
             held: None,
             in_poll: false,
         };
-        send::into_py(py, None, next, FirstPoll::InCall)
+        send::into_py(py, None, Next(Some(holder)), FirstPoll::InCall)
     }
 
     fn close<'py>(self: Arc<Self>, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -107,72 +118,126 @@ where
     }
 }
 
-/// The wait for one item. Dropping it loses none: the stream goes back.
-struct Next<S> {
-    slot: Arc<Slot<Pin<Box<S>>>>,
-    held: Option<Pin<Box<S>>>,
+/// The wait for one item, until that is ready. Dropping it loses none: the stream goes back.
+struct Next<S, T>(Option<Holder<S, T>>);
+
+// Nothing of it is pinned: the stream is in a box.
+impl<S, T> Unpin for Next<S, T> {}
+
+impl<S, T> Future for Next<S, T>
+where
+    S: Stream<Item = PyResult<T>>,
+{
+    type Output = PyResult<Item<S, T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(holder) = &mut this.0 else {
+            return Poll::Ready(Err(exhausted()));
+        };
+        match ready!(holder.poll_next(cx)) {
+            Some(item) => Poll::Ready(Ok(Item {
+                item: Some(item),
+                holder: this.0.take(),
+            })),
+            None => Poll::Ready(Err(exhausted())),
+        }
+    }
+}
+
+/// An item on its way to Python. It goes back with the stream if the wait for it is cancelled.
+///
+/// The stream stays with it until then, so that no other item can come before this one.
+struct Item<S, T> {
+    /// `None` once Python has it. An error travels as any item does.
+    item: Option<PyResult<T>>,
+    holder: Option<Holder<S, T>>,
+}
+
+impl<'py, S, T> IntoPyObject<'py> for Item<S, T>
+where
+    S: Send,
+    T: IntoPyObject<'py> + Send,
+{
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(mut self, py: Python<'py>) -> PyResult<Self::Output> {
+        let item = self.item.take().unwrap_or_else(|| Err(exhausted()));
+        // Detached, because what it may drop may wait for a thread that wants to attach.
+        let holder = self.holder.take();
+        py.detach(|| error::drop_caught(holder))?;
+        item?.into_bound_py_any(py)
+    }
+}
+
+impl<S, T> Drop for Item<S, T> {
+    fn drop(&mut self) {
+        if let Some(kept) = self.holder.as_mut().and_then(|holder| holder.held.as_mut()) {
+            kept.returned = self.item.take();
+        }
+    }
+}
+
+/// Who wants an item, with the stream once that is there. Dropping it gives the stream back.
+struct Holder<S, T> {
+    slot: Arc<Slot<Kept<S, T>>>,
+    held: Option<Kept<S, T>>,
     /// Whether the stream is being polled; in a drop, whether that poll panicked.
     in_poll: bool,
 }
 
-impl<S, T> Future for Next<S>
+impl<S, T> Holder<S, T>
 where
     S: Stream<Item = PyResult<T>>,
 {
-    type Output = PyResult<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PyResult<T>> {
-        let this = self.get_mut();
-        let stream = match &mut this.held {
-            Some(stream) => stream,
-            none => match this.slot.take(cx.waker()) {
-                Taken::Held(stream) => none.insert(stream),
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<PyResult<T>>> {
+        let kept = match &mut self.held {
+            Some(kept) => kept,
+            none => match self.slot.take(cx.waker()) {
+                Taken::Held(kept) => none.insert(kept),
                 Taken::Wait => return Poll::Pending,
-                Taken::Over => return Poll::Ready(Err(exhausted())),
+                Taken::Over => return Poll::Ready(None),
             },
         };
-        this.in_poll = true;
-        let polled = stream.as_mut().poll_next(cx);
-        this.in_poll = false;
+        if let Some(item) = kept.returned.take() {
+            return Poll::Ready(Some(item));
+        }
+        self.in_poll = true;
+        let polled = kept.stream.as_mut().poll_next(cx);
+        self.in_poll = false;
         match polled {
-            Poll::Ready(Some(item)) => {
-                this.give_back();
-                Poll::Ready(item)
-            }
-            Poll::Pending if this.slot.keep(cx.waker()) => Poll::Pending,
+            Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
+            Poll::Pending if self.slot.keep(cx.waker()) => Poll::Pending,
             Poll::Pending | Poll::Ready(None) => {
-                this.end();
-                Poll::Ready(Err(exhausted()))
+                self.end();
+                Poll::Ready(None)
             }
         }
     }
 }
 
-impl<S> Next<S> {
-    fn give_back(&mut self) {
-        if let Some(stream) = self.held.take() {
-            self.held = self.slot.give_back(stream);
-            self.end();
-        }
-    }
-
+impl<S, T> Holder<S, T> {
     /// Drops the stream, if it is still here.
     fn end(&mut self) {
-        let Some(stream) = self.held.take() else {
+        let Some(kept) = self.held.take() else {
             return;
         };
         // Also if the stream's drop panics, or those who wait would wait for ever.
         let _end = EndOnDrop(&self.slot);
-        drop(stream);
+        drop(kept);
     }
 }
 
-impl<S> Drop for Next<S> {
+impl<S, T> Drop for Holder<S, T> {
     fn drop(&mut self) {
-        match self.in_poll {
-            true => self.end(),
-            false => self.give_back(),
+        if !self.in_poll {
+            if let Some(kept) = self.held.take() {
+                self.held = self.slot.give_back(kept);
+            }
         }
+        self.end();
     }
 }
 
