@@ -359,6 +359,28 @@ async def errors_nobody_retrieved_are_reported_once(make: Make) -> Any:
 
 
 @scenario
+async def what_is_being_handled_becomes_the_context(make: Make) -> Any:
+    found: list[Any] = []
+    for end in ("error", "at once", "cancelled"):
+        future, open_gate = make("value" if end == "cancelled" else end)
+        if end == "cancelled":
+            future.cancel()
+        open_gate()
+        await asyncio.wait([future])
+        for how in ("await", "result", "outside"):
+            try:
+                try:
+                    raise KeyError("handled")
+                except KeyError:
+                    if how != "outside":
+                        await future if how == "await" else future.result()
+                await future
+            except (ValueError, asyncio.CancelledError) as error:
+                found.append((end, how, repr(error), repr(error.__context__)))
+    return found
+
+
+@scenario
 async def how_they_are_reported(make: Make) -> Any:
     reports: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::{IntoPyObjectExt as _, PyTraverseError, PyVisit, intern};
+use pyo3::{IntoPyObjectExt as _, PyTraverseError, PyVisit, ffi, intern};
 
 use crate::error;
 
@@ -88,7 +88,19 @@ pub(crate) fn raised(
     if let Err(error) = exception.setattr(intern!(py, "__traceback__"), traceback) {
         return error;
     }
-    PyErr::from_value(exception.clone().into_any())
+    in_context(exception.clone())
+}
+
+/// An exception to be raised as CPython's own code raises it: what is being handled becomes its
+/// `__context__`.
+pub(crate) fn in_context(exception: Bound<'_, PyBaseException>) -> PyErr {
+    // SAFETY: attached, as the bound reference proves; it is an exception, of the class given. What
+    // is raised here is not left raised: PyO3 does that again when it returns to Python.
+    unsafe {
+        ffi::PyErr_SetObject(exception.get_type().as_ptr(), exception.as_ptr());
+        ffi::PyErr_Clear();
+    }
+    PyErr::from_value(exception.into_any())
 }
 
 /// `asyncio.CancelledError`.

@@ -10,7 +10,7 @@ use pyo3::sync::PyOnceLock;
 use super::RustFuture;
 use super::callbacks::Callbacks;
 use super::link::Task;
-use super::settled::{Settled, cancelled_error, raised};
+use super::settled::{Settled, cancelled_error, in_context, raised};
 
 /// | `state` | `task` | `callbacks` |
 /// | --- | --- | --- |
@@ -104,7 +104,8 @@ impl RustFuture {
                 Settled::Value(value) => return Some(Ok(value.clone_ref(py))),
                 Settled::Cancelled(_) => {
                     drop(inner);
-                    return Some(Err(self.cancellation(py)));
+                    let exception = self.cancellation(py).into_value(py);
+                    return Some(Err(in_context(exception.into_bound(py))));
                 }
                 Settled::Error {
                     exception,
