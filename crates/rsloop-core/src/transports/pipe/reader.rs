@@ -33,16 +33,18 @@ pub(super) fn open_pipe_reader(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     READER.fill(transport, reader.into_any())
 }
 
-/// What CPython's transport keeps in `_fileno`, `_loop` and `_protocol`, for Rust to reach.
+/// What CPython's transport keeps in `_fileno`, `_paused` and so on, for Rust to reach.
 #[pyclass(frozen, module = "rsloop_core._core")]
 pub(crate) struct PipeReader {
     state: GilCell<State>,
 }
 
-/// All of it is `None` before the inherited constructor has set it, and from `connection_lost` on.
+/// The objects are `None` before the inherited constructor has set them, and from `connection_lost`
+/// on.
 #[derive(Default)]
 struct State {
     fd: Option<RawFd>,
+    paused: bool,
     loop_: Option<Py<LoopBase>>,
     protocol: Option<Py<PyAny>>,
 }
@@ -62,6 +64,7 @@ impl Receiver for PipeReader {
 pub(super) fn attributes() -> Vec<Attribute<PipeReader>> {
     vec![
         value!(c"_fileno", fd),
+        value!(c"_paused", paused),
         object!(c"_loop", loop_),
         object!(c"_protocol", protocol),
     ]
@@ -85,11 +88,17 @@ fn read_ready(
     let py = slf.py();
     let turn = this.state.with(py, |state| {
         let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((state.fd?, loop_, state.protocol.as_ref()?.clone_ref(py)))
+        let protocol = state.protocol.as_ref()?.clone_ref(py);
+        Some((state.fd?, state.paused, loop_, protocol))
     });
-    let Some((fd, loop_, protocol)) = turn else {
+    let Some((fd, paused, loop_, protocol)) = turn else {
         return Ok(py.None());
     };
+    if paused {
+        // Before 3.11.3 the inherited constructor has the loop watch the pipe whatever becomes of
+        // it in connection_made().
+        return loop_.call_method1(py, intern!(py, "_remove_reader"), (fd,));
+    }
     let received = loop_.get().with_read_buffer(py, |space| {
         let count = pipe::read(fd, space)?;
         Ok(bytes::new(py, &space[..count]))
