@@ -130,7 +130,10 @@ impl LoopBase {
     fn get_ready<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let waiting: Vec<_> = slf.get().ready.with(py, |ready| {
-            ready.iter().map(|entry| entry.to_object(py)).collect()
+            ready
+                .iter()
+                .map(|entry| entry.as_object().clone_ref(py))
+                .collect()
         });
         PyList::new(py, waiting)
     }
@@ -146,7 +149,9 @@ impl LoopBase {
         let py = slf.py();
         let timers: Vec<_> = slf.get().timers.with(py, |timers| {
             let in_order = timers.in_order();
-            in_order.map(|timer| timer.to_object(py)).collect()
+            in_order
+                .map(|timer| timer.as_object().clone_ref(py))
+                .collect()
         });
         PyList::new(py, timers)
     }

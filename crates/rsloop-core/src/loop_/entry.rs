@@ -35,21 +35,21 @@ pub(super) enum Timer {
 }
 
 impl Ready {
-    /// The object that waits, for Python to look at.
-    pub(super) fn to_object(&self, py: Python<'_>) -> Py<PyAny> {
+    /// The object that waits, as Python sees it.
+    pub(super) fn as_object(&self) -> &Py<PyAny> {
         match self {
-            Self::Handle(handle) => handle.as_object().clone_ref(py),
-            Self::Foreign(object) | Self::Turn(_, object) => object.clone_ref(py),
+            Self::Handle(handle) => handle.as_object(),
+            Self::Foreign(object) | Self::Turn(_, object) => object,
         }
     }
 }
 
 impl Timer {
-    /// The timer handle, for Python to look at.
-    pub(super) fn to_object(&self, py: Python<'_>) -> Py<PyAny> {
+    /// The timer handle, as Python sees it.
+    pub(super) fn as_object(&self) -> &Py<PyAny> {
         match self {
-            Self::Ours(handle) => handle.as_object().clone_ref(py),
-            Self::Foreign(timer) => timer.clone_ref(py),
+            Self::Ours(handle) => handle.as_object(),
+            Self::Foreign(timer) => timer,
         }
     }
 }

@@ -205,7 +205,7 @@ impl LoopBase {
     /// Runs an entry in debug mode, which warns about those that take long.
     fn run_timed(&self, slf: &Bound<'_, PyAny>, entry: Ready) -> PyResult<()> {
         let py = slf.py();
-        let handle = entry.to_object(py);
+        let handle = entry.as_object().clone_ref(py);
         let start = clock::now_secs();
         slf.setattr(intern!(py, "_current_handle"), &handle)?;
         let result = self.run_entry(slf, entry);

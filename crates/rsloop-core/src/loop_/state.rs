@@ -161,18 +161,16 @@ impl LoopBase {
         // A cell that is in use belongs to a running thread, whose loop is no garbage.
         self.ready
             .try_with(|ready| {
-                ready.iter().try_for_each(|entry| match entry {
-                    Ready::Handle(handle) => visit.call(handle.as_object()),
-                    Ready::Foreign(object) | Ready::Turn(_, object) => visit.call(object),
-                })
+                ready
+                    .iter()
+                    .try_for_each(|entry| visit.call(entry.as_object()))
             })
             .unwrap_or(Ok(()))?;
         self.timers
             .try_with(|timers| {
-                timers.iter().try_for_each(|timer| match timer {
-                    Timer::Ours(handle) => visit.call(handle.as_object()),
-                    Timer::Foreign(handle) => visit.call(handle),
-                })
+                timers
+                    .iter()
+                    .try_for_each(|timer| visit.call(timer.as_object()))
             })
             .unwrap_or(Ok(()))?;
         self.io
