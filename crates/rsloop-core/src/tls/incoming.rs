@@ -28,11 +28,8 @@ pub(super) static INTAKE: Intake = Intake {
 fn adopt(protocol: &Bound<'_, PyAny>, paused: bool) -> PyResult<Option<Py<PyAny>>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = protocol.py();
-    let class = CLASS.get_or_try_init(py, || {
-        let module = py.import("rsloop_core._tls_protocol")?;
-        PyResult::Ok(module.getattr("SSLProtocol")?.unbind())
-    })?;
-    if !protocol.is_instance(class.bind(py))? {
+    let class = CLASS.import(py, "rsloop_core._tls_protocol", "SSLProtocol")?;
+    if !protocol.is_instance(class)? {
         return Ok(None);
     }
     let keywords = [(intern!(py, "paused"), paused)].into_py_dict(py)?;

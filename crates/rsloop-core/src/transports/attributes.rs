@@ -85,11 +85,8 @@ pub(super) fn set_protocol(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyRe
 fn kind_of(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<ProtocolKind> {
     static BUFFERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = protocol.py();
-    let buffered = BUFFERED.get_or_try_init(py, || {
-        let protocols = py.import("asyncio.protocols")?;
-        PyResult::Ok(protocols.getattr("BufferedProtocol")?.unbind())
-    })?;
-    if !protocol.is_instance(buffered.bind(py))? {
+    let buffered = BUFFERED.import(py, "asyncio.protocols", "BufferedProtocol")?;
+    if !protocol.is_instance(buffered)? {
         return Ok(ProtocolKind::Plain);
     }
     let paused = stream.state.with(py, |state| state.protocol_paused);
