@@ -1,4 +1,4 @@
-"""The documentation's pages: their Rust is compiled, and their links lead somewhere."""
+"""The documentation's pages and the READMEs: Rust is compiled, and links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+READMES = [ROOT / "README.md", ROOT / "crates" / "README.md"]
 
 
 def name(page: Path) -> str:
@@ -26,11 +27,19 @@ def test_the_rust_of_each_page_is_compiled() -> None:
     assert compiled == with_rust
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+def links(page: Path) -> list[tuple[str, str]]:
+    """Return the file and the heading of each link into the repository; either may be empty."""
+    return re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", [*READMES, *PAGES], ids=name)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
-    for file, anchor in re.findall(
-        r"\]\(([^)#:]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")
-    ):
+    for file, anchor in links(page):
         target = page.parent / file if file else page
         assert target.exists(), file
         assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+
+
+@pytest.mark.parametrize("page", READMES, ids=name)
+def test_readmes_lead_on(page: Path) -> None:
+    assert len(links(page)) > 5
