@@ -31,6 +31,7 @@ EXTENSIONS = ("peer.async_std", "peer.tokio", "ours")
 LOOPS = ("asyncio", "uvloop", "rsloop")
 PEERS = ("peer.async_std asyncio", "peer.tokio asyncio")
 OTHERS = ("ours asyncio", "ours uvloop")
+ALONE = "ours asyncio"
 # Not those that wait for a clock, and not the thousands that valgrind's one thread would starve.
 COUNTED_ROWS = (
     "ready",
@@ -45,6 +46,11 @@ COUNTED_ROWS = (
 )
 
 Found = dict[str, tuple[float, float]]
+
+
+def able(pair: str, rows: list[str]) -> list[str]:
+    """Return those of `rows` that are measured with this pair of extension and loop."""
+    return [row for row in rows if pair == ALONE or row == "bytes" or not ROWS[row].alone]
 
 
 def measure(pair: str, rows: list[str], scale: float) -> Found:
@@ -102,7 +108,7 @@ def table(
     print(f"{'':28}{heads}{'asyncio':>9}{'rsloop':>8}{'goal':>6}{'loops':>7}")
     for row, found in cells.items():
         name = ROWS[row].title if row in ROWS else "bytes while pending"
-        line = "".join(f"{found[pair]:15.0f}" for pair in pairs)
+        line = "".join(f"{found[pair]:15.0f}" if pair in found else f"{'':15}" for pair in pairs)
         on_asyncio = quotient(found, PEERS, "ours asyncio")
         on_rsloop = quotient(found, PEERS, "ours rsloop")
         goal = f"{goals[row]:.1f}" if row in goals else ""
@@ -137,14 +143,17 @@ def main() -> None:
     print(f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}")
     if options.instructions:
         rows = options.rows or list(COUNTED_ROWS)
-        found = {pair: count(pair, rows) for pair in pairs}
-        counted = {row: {pair: found[pair][row] for pair in pairs} for row in rows}
+        found = {pair: count(pair, able(pair, rows)) for pair in pairs}
+        counted = {
+            row: {pair: found[pair][row] for pair in pairs if row in found[pair]} for row in rows
+        }
         table("instructions per operation, of all threads", pairs, counted, {})
         return
     results: dict[str, dict[str, list[tuple[float, float]]]] = {row: {} for row in rows}
+    scale = 0.2 if options.quick else 1
     for _ in range(options.rounds):
         for pair in pairs:
-            for row, value in measure(pair, rows, 0.2 if options.quick else 1).items():
+            for row, value in measure(pair, able(pair, rows), scale).items():
                 results[row].setdefault(pair, []).append(value)
     for clock, title in enumerate(("wall", "CPU")):
         medians = {

@@ -25,6 +25,8 @@ class Row:
     # How many times as fast as the peer it is to be, by which of the two clocks.
     goal: float | None = None
     goal_clock: str = "wall"
+    # No loop and no bridge take part: measured once, in the column of ours on asyncio.
+    alone: bool = False
 
 
 def sequential(name: str, *arguments: Any) -> Run:
@@ -47,6 +49,11 @@ def at_once(width: int, name: str, *arguments: Any) -> Run:
             await asyncio.gather(*[function(*arguments) for _ in range(width)])
 
     return run
+
+
+async def hand_overs(functions: Functions, count: int) -> None:
+    """Hand over to another thread and back, without Python: the least that `cross_local` takes."""
+    functions.hand_overs(count)
 
 
 async def step() -> int:
@@ -136,6 +143,7 @@ ROWS = {
     "cross_local": Row("other thread, loop-driven", 5_000, sequential("cross_local"), 8),
     "cross_1000": Row("other thread, 1000 at once", 20_000, at_once(1000, "cross"), 10),
     "cross_1000_local": Row("the same, loop-driven", 20_000, at_once(1000, "cross_local")),
+    "hand_overs": Row("two hand-overs alone", 5_000, hand_overs, alone=True),
     "call": Row("Python, Rust, Python", 5_000, calls("call")),
     "call_local": Row("the same, loop-driven", 5_000, calls("call_local")),
     "into": Row("into_future", 5_000, calls_inside("call_many")),

@@ -3,6 +3,7 @@
 
 #[path = "../../completer.rs"]
 mod completer;
+mod hand_overs;
 
 use pyo3::prelude::*;
 
@@ -17,6 +18,9 @@ mod bench_ours {
     };
 
     use crate::completer::completed_elsewhere;
+
+    #[pymodule_export]
+    use crate::hand_overs::hand_overs;
 
     #[pyfunction]
     fn ready(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
