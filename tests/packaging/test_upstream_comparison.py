@@ -75,3 +75,23 @@ def test_what_then_fails_on_the_other_loop_is_no_difference(comparison: Any) -> 
     comparison.compare(found, "rsloop", again)
     assert comparison.unsteady == ["  passed, then failed on stdlib: a"]
     assert (comparison.unexplained, comparison.everywhere) == ([], ["  failed on every loop: a"])
+
+
+def test_the_end_of_a_process_is_judged_by_running_everything_again(comparison: Any) -> None:
+    found = outcomes(
+        {
+            "stdlib": {"a": "passed", "b": "passed", "suite (exit)": "ended"},
+            "rsloop": {"a": "passed", "b": "failed", "suite (exit)": "hung"},
+        }
+    )
+    asked = []
+
+    def again(loop: str, left_out: set[str]) -> Any:
+        asked.append((loop, left_out))
+        ending = {"stdlib": "ended", "rsloop": "hung"}[loop]
+        return outcomes({loop: {"a": "passed", "b": "passed", "suite (exit)": ending}})[loop]
+
+    comparison.compare(found, "rsloop", again)
+    assert asked == [("stdlib", set()), ("rsloop", set())]
+    assert comparison.unsteady == ["  failed, then passed on rsloop: b"]
+    assert comparison.unexplained == ["  hung: suite (exit) (passes on stdlib)"]

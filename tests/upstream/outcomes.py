@@ -18,6 +18,9 @@ from typing import TextIO
 
 import loops
 
+#: What stands behind the name of a set of tests for the end of its process, which is judged too.
+EXIT = " (exit)"
+
 
 @dataclass
 class Outcome:
@@ -33,7 +36,8 @@ class Outcome:
     @property
     def failed(self) -> set[str]:
         """The tests that failed, hung or killed the process."""
-        return {name for name, found in self.verdicts.items() if found not in ("passed", "skipped")}
+        fine = ("passed", "skipped", "ended")
+        return {name for name, found in self.verdicts.items() if found not in fine}
 
 
 class Events:
@@ -125,9 +129,9 @@ def run_rest(
             elif event["event"] == "end":
                 ended = True
     died = "hung" if status is None else "crashed"
-    if ended and (status is None or status < 0):
-        outcome.verdicts[f"{name} (exit)"] = died
-    elif current is not None and not ended:
+    if ended:
+        outcome.verdicts[name + EXIT] = died if status is None or status < 0 else "ended"
+    elif current is not None:
         outcome.verdicts[current] = died
         outcome.on_loop.add(current)
     return ended, current
