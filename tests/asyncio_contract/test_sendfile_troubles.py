@@ -86,6 +86,38 @@ def test_cancelled_while_earlier_data_waits(run: Run, loop_kind: str, file: Path
     run(main())
 
 
+def fill(transport: asyncio.Transport) -> int:
+    """Write until a little waits, and return how many bytes that were in all."""
+    written = 0
+    while not transport.get_write_buffer_size():
+        transport.write(b"x" * 1024)
+        written += 1024
+    return written
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["sending", "waiting"])
+def test_reading_that_is_resumed_meanwhile(run: Run, file: Path, waits: bool) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with connection(Recorder) as (transport, protocol, peer):
+            send_little(transport)
+            earlier = fill(transport) if waits else 0
+            with file.open("rb") as opened:
+                sending = asyncio.ensure_future(loop.sendfile(transport, opened))
+                await turns(3)
+                assert not transport.is_reading()
+                transport.resume_reading()
+                peer.send(b"meanwhile")
+                assert await protocol.received(9) == b"meanwhile"
+                received = await receive_exactly(peer, earlier + SIZE)
+                assert received.endswith(PAYLOAD)
+                assert await sending == SIZE
+            peer.send(b" and after")
+            assert await protocol.received(19) == b"meanwhile and after"
+
+    run(main())
+
+
 def test_cancelling_leaves_the_position_and_frees_the_socket(
     run: Run, file: Path, pair: Pair
 ) -> None:

@@ -1,13 +1,14 @@
-//! The descriptors of a loop, and who waits for them.
+//! The descriptors of a loop, and what waits for them.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_reactor::{Interest, Poller, Registry};
 
-use super::entry::Turns;
+use super::entry::{Ready, Turn};
 use crate::py::handle::Handle;
 
 /// The descriptors of an open loop.
@@ -16,182 +17,146 @@ pub(super) struct Io {
     pub(super) registry: Registry<Source>,
 }
 
-/// What waits for a descriptor.
-pub(super) enum Source {
-    /// The handles of `add_reader` and `add_writer`.
-    Handles {
-        /// What was given for the descriptor, unless a number. It stays findable when it is closed
-        /// and has no number any more; and it stays open, where nobody else holds it.
-        file: Option<Py<PyAny>>,
-        reader: Option<Handle>,
-        writer: Option<Handle>,
-    },
-    /// A transport with its hot half in Rust.
-    Transport(&'static Turns, Py<PyAny>),
+/// What waits for a descriptor. There is a watcher for each direction that the poller watches.
+pub(super) struct Source {
+    /// What was given for the descriptor, unless a number. It stays findable when it is closed and
+    /// has no number any more; and it stays open, where nobody else holds it.
+    file: Option<Py<PyAny>>,
+    pub(super) reader: Option<Watcher>,
+    pub(super) writer: Option<Watcher>,
 }
 
-/// What no longer waits for a descriptor: a handle, or a transport (which may wait for the rest).
-pub(super) enum Taken {
-    Handle {
-        handle: Handle,
-        _last: Option<Source>,
-    },
-    Transport {
-        _last: Option<Source>,
-    },
-    /// Both, because the poller failed.
-    Lost {
-        error: io::Error,
-        _handle: Option<Handle>,
-        _rest: Option<Source>,
-    },
+/// What is queued when a descriptor is ready.
+pub(super) enum Watcher {
+    /// The handle of `add_reader` or `add_writer`.
+    Handle(Handle),
+    /// A transport with its hot half in Rust, and what it does then.
+    Transport(Turn, Py<PyAny>),
+}
+
+/// What no longer waits for a descriptor.
+pub(super) struct Taken {
+    pub(super) watcher: Watcher,
+    /// Why the poller does not watch what is left, which is in `_last` then.
+    pub(super) error: Option<io::Error>,
+    /// What the registry had beside the watcher, where that is all over. Whoever drops this is
+    /// outside of the table, since it may run Python code.
+    pub(super) _last: Option<Source>,
 }
 
 impl Io {
-    /// Makes `handle` the reader or writer of `fd`, and returns what it replaces.
+    /// Makes `watcher` wait for `interest` in `fd`, and returns the one that it replaces.
     ///
     /// `file` is remembered where the descriptor was not watched before, as asyncio's selector has it.
-    pub(super) fn set_handle(
+    /// The caller has another reference to whatever is given here: an error drops it.
+    pub(super) fn watch(
         &mut self,
         fd: RawFd,
         file: Option<&Bound<'_, PyAny>>,
         interest: Interest,
-        handle: Handle,
-    ) -> io::Result<Option<Source>> {
-        // A transport here was left behind by a descriptor that was closed without it.
-        let stale = match self.registry.get(fd) {
-            Some(Source::Transport(..)) => self.registry.remove(&self.poller, fd),
-            _ => None,
+        watcher: Watcher,
+    ) -> io::Result<Option<Watcher>> {
+        let Some(source) = self.registry.get(fd) else {
+            let source = Source::new(file, interest, watcher);
+            self.registry.insert(&self.poller, fd, interest, source)?;
+            return Ok(None);
         };
-        if self.registry.get(fd).is_none() {
-            let source = Source::of_handle(file, interest, Some(handle));
-            return self.replace(fd, interest, source, stale);
-        }
-        let wanted = self.registry.interest(fd) | interest;
-        if wanted == self.registry.interest(fd) {
+        let is_known = source
+            .watcher(interest)
+            .is_some_and(|known| known.as_object().is(watcher.as_object()));
+        let watched = self.registry.interest(fd);
+        if watched.contains(interest) && !is_known {
             // The descriptor may have been closed, and its number be another's now.
             self.registry.reassert(&self.poller, fd)?;
         } else {
-            self.registry.set_interest(&self.poller, fd, wanted)?;
+            self.registry
+                .set_interest(&self.poller, fd, watched | interest)?;
         }
-        let slot = self
-            .registry
-            .get_mut(fd)
-            .and_then(|source| source.handle(interest));
-        let replaced = slot.and_then(|slot| slot.replace(handle));
-        Ok(replaced.map(|handle| Source::of_handle(None, interest, Some(handle))))
-    }
-
-    /// Makes `transport` the source of `fd`, watched for `interest` as well.
-    pub(super) fn add_transport_interest(
-        &mut self,
-        fd: RawFd,
-        interest: Interest,
-        turns: &'static Turns,
-        transport: Py<PyAny>,
-    ) -> io::Result<Option<Source>> {
-        if let Some(Source::Transport(_, known)) = self.registry.get(fd) {
-            if known.is(&transport) {
-                let wanted = self.registry.interest(fd) | interest;
-                self.registry.set_interest(&self.poller, fd, wanted)?;
-                return Ok(Some(Source::Transport(turns, transport))); // dropped outside of the cell
-            }
-        }
-        let stale = self.registry.remove(&self.poller, fd);
-        self.replace(fd, interest, Source::Transport(turns, transport), stale)
-    }
-
-    /// Inserts `source` where `stale` was, which goes back to the caller, or into the table again.
-    fn replace(
-        &mut self,
-        fd: RawFd,
-        interest: Interest,
-        source: Source,
-        stale: Option<Source>,
-    ) -> io::Result<Option<Source>> {
-        let inserted = self.registry.insert(&self.poller, fd, interest, source);
-        match (inserted, stale) {
-            (Ok(()), stale) => Ok(stale),
-            (Err(error), None) => Err(error),
-            (Err(error), Some(stale)) => {
-                // Dropped here, it could run Python code while the table is in use.
-                self.registry
-                    .insert(&self.poller, fd, Interest::NONE, stale)?;
-                Err(error)
-            }
-        }
+        let source = self.registry.get_mut(fd);
+        Ok(source.and_then(|source| source.watcher_mut(interest).replace(watcher)))
     }
 
     /// The descriptor that was watched as `file`.
     pub(super) fn find(&self, file: &Bound<'_, PyAny>) -> Option<RawFd> {
-        self.registry.iter().find_map(|(fd, source)| match source {
-            Source::Handles {
-                file: Some(known), ..
-            } => known.is(file).then_some(fd),
-            _ => None,
+        self.registry.iter().find_map(|(fd, source)| {
+            let known = source.file.as_ref()?;
+            known.is(file).then_some(fd)
         })
     }
 
-    /// Takes the reader or writer of `fd` away, and stops watching for it.
+    /// Takes the watcher for `interest` in `fd` away; `None` when there is none.
     pub(super) fn take(&mut self, fd: RawFd, interest: Interest) -> Option<Taken> {
-        let watched = self.registry.interest(fd);
-        let left = watched.without(interest);
-        let handle = match self.registry.get_mut(fd) {
-            None => return None,
-            Some(Source::Transport(..)) => None,
-            Some(source) => source.handle(interest).and_then(|slot| slot.take()),
-        };
-        let last = if left.is_none() {
-            self.registry.remove(&self.poller, fd)
-        } else if let Err(error) = self.registry.set_interest(&self.poller, fd, left) {
+        let watcher = self.registry.get_mut(fd)?.watcher_mut(interest).take()?;
+        let left = self.registry.interest(fd).without(interest);
+        let error = match self.registry.set_interest(&self.poller, fd, left) {
             // Closed behind our back. As in asyncio nothing of it is left, and this is said once.
-            let rest = self.registry.remove(&self.poller, fd);
-            return Some(Taken::Lost {
-                error,
-                _handle: handle,
-                _rest: rest,
-            });
+            Err(error) if !left.is_none() => Some(error),
+            _ => None,
+        };
+        let last = if left.is_none() || error.is_some() {
+            self.registry.remove(&self.poller, fd)
         } else {
             None
         };
-        match (handle, last) {
-            (Some(handle), last) => Some(Taken::Handle {
-                handle,
-                _last: last,
-            }),
-            (None, Some(Source::Handles { .. })) => None,
-            (None, last) => (left != watched).then_some(Taken::Transport { _last: last }),
-        }
+        Some(Taken {
+            watcher,
+            error,
+            _last: last,
+        })
     }
 }
 
 impl Source {
-    fn of_handle(
-        file: Option<&Bound<'_, PyAny>>,
-        interest: Interest,
-        handle: Option<Handle>,
-    ) -> Self {
-        let file = file.map(|file| file.clone().unbind());
-        let (reader, writer) = if interest.is_readable() {
-            (handle, None)
-        } else {
-            (None, handle)
+    fn new(file: Option<&Bound<'_, PyAny>>, interest: Interest, watcher: Watcher) -> Self {
+        let mut source = Self {
+            file: file.map(|file| file.clone().unbind()),
+            reader: None,
+            writer: None,
         };
-        Self::Handles {
-            file,
-            reader,
-            writer,
+        *source.watcher_mut(interest) = Some(watcher);
+        source
+    }
+
+    /// What waits for `interest`, which is one direction.
+    pub(super) fn watcher(&self, interest: Interest) -> Option<&Watcher> {
+        if interest.is_readable() {
+            self.reader.as_ref()
+        } else {
+            self.writer.as_ref()
         }
     }
 
-    fn handle(&mut self, interest: Interest) -> Option<&mut Option<Handle>> {
+    fn watcher_mut(&mut self, interest: Interest) -> &mut Option<Watcher> {
+        if interest.is_readable() {
+            &mut self.reader
+        } else {
+            &mut self.writer
+        }
+    }
+
+    /// Shows the garbage collector what waits.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.file)?;
+        visit.call(self.reader.as_ref().map(Watcher::as_object))?;
+        visit.call(self.writer.as_ref().map(Watcher::as_object))
+    }
+}
+
+impl Watcher {
+    /// The handle or the transport.
+    pub(super) fn as_object(&self) -> &Py<PyAny> {
         match self {
-            Self::Handles { reader, writer, .. } => Some(if interest.is_readable() {
-                reader
-            } else {
-                writer
-            }),
-            Self::Transport(..) => None,
+            Self::Handle(handle) => handle.as_object(),
+            Self::Transport(_, transport) => transport,
+        }
+    }
+
+    /// The entry for the ready queue.
+    #[inline]
+    pub(super) fn entry(&self, py: Python<'_>) -> Ready {
+        match self {
+            Self::Handle(handle) => Ready::Handle(handle.clone_ref(py)),
+            Self::Transport(turn, transport) => Ready::Turn(*turn, transport.clone_ref(py)),
         }
     }
 }

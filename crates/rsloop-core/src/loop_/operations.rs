@@ -11,7 +11,6 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyInt, PyTuple};
 use rsloop_reactor::{Interest, socket};
 
-use super::io::Source;
 use super::state::READ_BUFFER_BYTES;
 use super::watch::descriptor;
 use super::{LoopBase, is_fatal_to_loop};
@@ -207,33 +206,6 @@ impl LoopBase {
         future.call_method1(intern!(py, "add_done_callback"), (operation,))?;
         Ok(future.unbind())
     }
-
-    /// Stops watching for what `handle` waits for, unless another waits in its place.
-    fn unwatch_handle(
-        &self,
-        py: Python<'_>,
-        fd: RawFd,
-        interest: Interest,
-        handle: &Handle,
-    ) -> PyResult<()> {
-        let watched = self.io.with(py, |io| {
-            let source = io.as_ref().and_then(|io| io.registry.get(fd));
-            let Some(Source::Handles { reader, writer, .. }) = source else {
-                return false;
-            };
-            let known = if interest.is_readable() {
-                reader
-            } else {
-                writer
-            };
-            let known = known.as_ref().map(Handle::as_object);
-            known.is_some_and(|known| known.is(handle.as_object()))
-        });
-        if watched {
-            self.forget_handle(py, fd, interest)?;
-        }
-        Ok(())
-    }
 }
 
 /// An attempt that waits for its socket.
@@ -323,7 +295,7 @@ impl Operation {
         match waiting.and_then(|waiting| waiting.handle) {
             Some(handle) => {
                 let loop_ = self.loop_.get();
-                loop_.unwatch_handle(py, self.fd, self.interest, &handle)
+                loop_.take_interest_of(handle.as_object(), py, self.fd, self.interest)
             }
             None => Ok(()),
         }

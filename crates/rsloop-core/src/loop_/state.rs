@@ -11,13 +11,12 @@ use rsloop_reactor::{Interest, Poller, Registry, Token, Wakeup};
 use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 
 use super::entry::{Ready, Timer};
-use super::io::{Io, Source};
+use super::io::Io;
 use super::transports::Transports;
 use crate::bridge_abi::shared::{CloseKind, Shared, this_process};
 use crate::clock;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
-use crate::py::handle::Handle;
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
 pub(super) const READ_BUFFER_BYTES: usize = 256 * 1024;
@@ -177,18 +176,7 @@ impl LoopBase {
             .try_with(|io| {
                 io.iter()
                     .flat_map(|io| io.registry.iter())
-                    .try_for_each(|(_, source)| match source {
-                        Source::Handles {
-                            file,
-                            reader,
-                            writer,
-                        } => {
-                            visit.call(file)?;
-                            visit.call(reader.as_ref().map(Handle::as_object))?;
-                            visit.call(writer.as_ref().map(Handle::as_object))
-                        }
-                        Source::Transport(_, transport) => visit.call(transport),
-                    })
+                    .try_for_each(|(_, source)| source.traverse(visit))
             })
             .unwrap_or(Ok(()))?;
         self.task_factory

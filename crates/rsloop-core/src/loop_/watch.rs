@@ -17,7 +17,7 @@ use rsloop_reactor::{Interest, Poller, Readiness, Token};
 
 use super::LoopBase;
 use super::entry::{Ready, Turn, Turns};
-use super::io::{Source, Taken};
+use super::io::{Taken, Watcher};
 use crate::bridge_abi::shared::this_process;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
@@ -152,36 +152,32 @@ impl LoopBase {
         interest: Interest,
         handle: &Handle,
     ) -> PyResult<()> {
-        self.check_closed()?;
-        self.own_poller(py)?;
         handle.track(py);
-        let replaced = self
-            .io
-            .with(py, |io| match io {
-                Some(io) => io.set_handle(fd, file, interest, handle.clone_ref(py)),
-                None => Ok(None),
-            })
-            .map_err(|error| os_error(py, error))?;
-        if let Some(Source::Handles { reader, writer, .. }) = &replaced {
-            reader
-                .iter()
-                .chain(writer)
-                .for_each(|handle| cancel(py, handle));
+        let watcher = Watcher::Handle(handle.clone_ref(py));
+        let replaced = self.replace_watcher(py, fd, file, interest, watcher)?;
+        if let Some(Watcher::Handle(handle)) = &replaced {
+            cancel(py, handle);
         }
         Ok(())
     }
 
-    /// Takes away and cancels the reader or writer of `fd`.
-    pub(super) fn forget_handle(
+    /// Makes `watcher`, of which the caller has another reference, wait for `interest` in `fd`.
+    fn replace_watcher(
         &self,
         py: Python<'_>,
         fd: RawFd,
+        file: Option<&Bound<'_, PyAny>>,
         interest: Interest,
-    ) -> PyResult<()> {
-        if let Some(Taken::Handle { handle, .. }) = self.take_interest(py, fd, interest)? {
-            cancel(py, &handle);
-        }
-        Ok(())
+        watcher: Watcher,
+    ) -> PyResult<Option<Watcher>> {
+        self.check_closed()?;
+        self.own_poller(py)?;
+        self.io
+            .with(py, |io| match io {
+                Some(io) => io.watch(fd, file, interest, watcher),
+                None => Ok(None),
+            })
+            .map_err(|error| os_error(py, error))
     }
 
     fn unwatch(
@@ -194,12 +190,8 @@ impl LoopBase {
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
         let fd = self.watched(&args.leading(0))?;
-        let taken = self.take_interest(py, fd, interest)?;
-        if let Some(Taken::Handle { handle, .. }) = &taken {
-            cancel(py, handle);
-        }
-        Ok(taken
-            .is_some()
+        let was_watched = self.take_interest(py, fd, interest)?;
+        Ok(was_watched
             .into_pyobject(py)?
             .to_owned()
             .into_any()
@@ -232,17 +224,16 @@ impl LoopBase {
         interest: Interest,
     ) -> PyResult<()> {
         let py = transport.py();
-        let transport = transport.clone().unbind();
-        self.check_closed()?;
-        self.own_poller(py)?;
-        let replaced = self
-            .io
-            .with(py, |io| match io {
-                Some(io) => io.add_transport_interest(fd, interest, turns, transport),
-                None => Ok(None),
-            })
-            .map_err(|error| os_error(py, error))?;
-        drop(replaced);
+        let turn = if interest.is_readable() {
+            turns.readable
+        } else {
+            turns.writable
+        };
+        let watcher = Watcher::Transport(turn, transport.clone().unbind());
+        let replaced = self.replace_watcher(py, fd, None, interest, watcher)?;
+        if let Some(Watcher::Handle(handle)) = &replaced {
+            cancel(py, handle);
+        }
         Ok(())
     }
 
@@ -264,28 +255,44 @@ impl LoopBase {
         interest: Interest,
     ) -> PyResult<()> {
         let py = transport.py();
-        let watched = self.io.with(py, |io| {
+        self.take_interest_of(transport.as_unbound(), py, fd, interest)
+    }
+
+    /// Stops watching `fd` for what `object`, a handle or a transport, waits for; does nothing where
+    /// another waits in its place.
+    pub(super) fn take_interest_of(
+        &self,
+        object: &Py<PyAny>,
+        py: Python<'_>,
+        fd: RawFd,
+        interest: Interest,
+    ) -> PyResult<()> {
+        let waits = self.io.with(py, |io| {
             let source = io.as_ref().and_then(|io| io.registry.get(fd));
-            matches!(source, Some(Source::Transport(_, known)) if known.is(transport))
+            let watcher = source.and_then(|source| source.watcher(interest));
+            watcher.is_some_and(|watcher| watcher.as_object().is(object))
         });
-        if watched {
+        if waits {
             self.take_interest(py, fd, interest)?;
         }
         Ok(())
     }
 
-    /// Takes away what waits for `interest` in `fd`; `None` when nothing did.
-    fn take_interest(
-        &self,
-        py: Python<'_>,
-        fd: RawFd,
-        interest: Interest,
-    ) -> PyResult<Option<Taken>> {
+    /// Takes away and cancels what waits for `interest` in `fd`; `false` when nothing did.
+    fn take_interest(&self, py: Python<'_>, fd: RawFd, interest: Interest) -> PyResult<bool> {
         self.own_poller(py)?;
         let taken = self.io.with(py, |io| io.as_mut()?.take(fd, interest));
         match taken {
-            Some(Taken::Lost { error, .. }) => Err(os_error(py, error)),
-            taken => Ok(taken),
+            None => Ok(false),
+            Some(Taken {
+                error: Some(error), ..
+            }) => Err(os_error(py, error)),
+            Some(taken) => {
+                if let Watcher::Handle(handle) = &taken.watcher {
+                    cancel(py, handle);
+                }
+                Ok(true)
+            }
         }
     }
 
@@ -335,21 +342,11 @@ impl LoopBase {
             let io = io.as_ref()?;
             let (fd, interest) = io.registry.resolve(token)?;
             let ready = readiness.masked(interest);
-            Some(match io.registry.get(fd)? {
-                Source::Handles { reader, writer, .. } => {
-                    let reader = reader.as_ref().filter(|_| ready.readable);
-                    let writer = writer.as_ref().filter(|_| ready.writable);
-                    let queue = |handle: &Handle| Ready::Handle(handle.clone_ref(py));
-                    (reader.map(queue), writer.map(queue))
-                }
-                Source::Transport(turns, transport) => {
-                    let queue = |turn| Ready::Turn(turn, transport.clone_ref(py));
-                    (
-                        ready.readable.then(|| queue(turns.readable)),
-                        ready.writable.then(|| queue(turns.writable)),
-                    )
-                }
-            })
+            let source = io.registry.get(fd)?;
+            let reader = source.reader.as_ref().filter(|_| ready.readable);
+            let writer = source.writer.as_ref().filter(|_| ready.writable);
+            let entry = |watcher: &Watcher| watcher.entry(py);
+            Some((reader.map(entry), writer.map(entry)))
         });
         let Some((reader, writer)) = queued else {
             return false;
