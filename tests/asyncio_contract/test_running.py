@@ -1,6 +1,7 @@
 """run_forever, run_until_complete, stop and close: the life of a loop."""
 
 import asyncio
+import errno
 import functools
 import gc
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from .conftest import LoopFactory, stdlib_fault
+from .test_accepting import few_descriptors
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -381,3 +383,13 @@ def test_runner_closes_and_cancels(loop_factory: LoopFactory) -> None:
         assert runner.run(main()) == "result"
     assert cancelled == ["lingering task"]
     assert loop.is_closed()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_no_descriptor_left_for_a_loop(
+    loop_factory: LoopFactory, loop_kind: str, left: int
+) -> None:
+    stdlib_fault(loop_kind, "fails once more when it is collected")
+    with few_descriptors(left), pytest.raises(OSError, match="Too many open files") as caught:
+        loop_factory()
+    assert caught.value.errno == errno.EMFILE

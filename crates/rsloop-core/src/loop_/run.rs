@@ -12,6 +12,7 @@ use rsloop_sched::{Deadline, Poll};
 use super::LoopBase;
 use super::entry::Ready;
 use crate::clock;
+use crate::error::os_error;
 use crate::py::handle::{Call, Handle};
 
 /// What lives as long as one run of the loop.
@@ -155,7 +156,7 @@ impl LoopBase {
         match result {
             // A signal came: its handler has run, and may have queued something.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(os_error(py, error)),
             Ok(()) => {}
         }
         let mut stray = false;

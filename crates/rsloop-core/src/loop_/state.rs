@@ -1,5 +1,6 @@
 //! The fields of a loop, and their end.
 
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use super::io::Io;
 use super::transports::Transports;
 use crate::bridge_abi::shared::{CloseKind, Shared, this_process};
 use crate::clock;
+use crate::error::os_error;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
 
@@ -80,9 +82,7 @@ impl Receiver for LoopBase {
 impl LoopBase {
     /// Opens the descriptors of a new loop.
     pub(super) fn open(py: Python<'_>) -> PyResult<Self> {
-        let poller = Poller::new()?;
-        let wakeup = Wakeup::new()?;
-        poller.add(wakeup.as_raw_fd(), Token::WAKEUP, Interest::READABLE)?;
+        let (poller, wakeup) = descriptors().map_err(|error| os_error(py, error))?;
         Ok(Self {
             ready: GilCell::new(ReadyQueue::new()),
             timers: GilCell::new(TimerHeap::new()),
@@ -194,6 +194,14 @@ impl LoopBase {
         let factory = self.task_factory.try_with_mut(Option::take);
         drop((ready, timers, io, factory));
     }
+}
+
+/// A poller, and the wakeup in it.
+fn descriptors() -> io::Result<(Poller, Wakeup)> {
+    let poller = Poller::new()?;
+    let wakeup = Wakeup::new()?;
+    poller.add(wakeup.as_raw_fd(), Token::WAKEUP, Interest::READABLE)?;
+    Ok((poller, wakeup))
 }
 
 impl Drop for LoopBase {
