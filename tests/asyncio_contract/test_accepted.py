@@ -14,6 +14,7 @@ import pytest
 
 from .conftest import Run
 from .recorders import Calls
+from .turns import turns
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="none")
 
@@ -88,6 +89,56 @@ def test_contexts_of_an_accepted_connection(run: Run) -> None:
             # Closed by the end of the stream, while reading.
             ("lost", "by data"),
         ]
+
+    run(main())
+
+
+class Asking:
+    """Asks a transport something when it dies."""
+
+    transport: Any = None
+    answers: list[object]
+
+    def __init__(self, answers: list[object]) -> None:
+        self.answers = answers
+
+    def __del__(self) -> None:
+        self.answers.append(self.transport.is_closing())
+
+
+@pytest.mark.parametrize("end", ["pause_reading", "close"])
+def test_what_dies_with_the_context_for_reading_may_use_the_transport(run: Run, end: str) -> None:
+    """The transport never reads, so nothing keeps the copy of the factory's context."""
+    variable: contextvars.ContextVar[object] = contextvars.ContextVar("variable")
+    answers: list[object] = []
+
+    transports: list[Any] = []
+    told = asyncio.Event()
+
+    class Protocol(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.asking: Asking | None = Asking(answers)
+            variable.set(self.asking)
+
+        def connection_made(self, transport: Any) -> None:
+            assert self.asking is not None
+            self.asking.transport = transport
+            self.asking = None
+            variable.set(None)
+            getattr(transport, end)()
+            transports.append(transport)
+            told.set()
+
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()):
+            await told.wait()
+            await turns(5)
+            gc.collect()
+            assert answers == [end == "close"]
+            transports.pop().abort()
+            await turns(1)
+        server.close()
 
     run(main())
 

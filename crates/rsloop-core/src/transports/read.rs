@@ -5,6 +5,7 @@
 //! `recv` into the loop's read buffer, one `bytes` object, one call.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -39,14 +40,15 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResul
 /// Begins to read, unless paused or closing; what comes is told in `context`.
 pub(super) fn begin(slf: &Bound<'_, PyAny>, this: &Stream, context: Py<PyAny>) -> PyResult<()> {
     let py = slf.py();
-    let start = this.state.with(py, |state| {
-        if state.closing || state.paused {
-            return None;
+    // What goes with a context may come back here: none is dropped inside.
+    let (start, _unused) = this.state.with(py, |state| match &state.loop_ {
+        Some(loop_) if !(state.closing || state.paused) => {
+            let start = (loop_.clone_ref(py), state.number);
+            (Some(start), state.read_context.replace(context))
         }
-        let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((loop_, state.number, state.read_context.replace(context)))
+        _ => (None, Some(context)),
     });
-    if let Some((loop_, fd, _replaced)) = start {
+    if let Some((loop_, fd)) = start {
         loop_
             .get()
             .watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
@@ -55,8 +57,8 @@ pub(super) fn begin(slf: &Bound<'_, PyAny>, this: &Stream, context: Py<PyAny>) -
 }
 
 /// What an event for reading needs, taken out of the state at once.
-struct Turn {
-    fd: std::os::fd::RawFd,
+struct Reading {
+    fd: RawFd,
     loop_: Py<LoopBase>,
     protocol: Py<PyAny>,
     kind: ProtocolKind,
@@ -66,9 +68,6 @@ struct Turn {
 /// Reads once, and tells the protocol.
 ///
 /// The error, if any, is one that ends the loop; others end the connection.
-///
-/// # Safety
-/// `transport` is an instance of the transport class.
 pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let stream = Stream::of_transport(transport)?;
@@ -77,7 +76,7 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
         if state.conn_lost > 0 || state.closing || state.paused {
             return None;
         }
-        Some(Turn {
+        Some(Reading {
             fd: state.fd(),
             loop_: state.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
@@ -93,7 +92,7 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     })
 }
 
-fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
+fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Reading) -> PyResult<()> {
     let py = transport.py();
     let received = turn.loop_.get().with_read_buffer(py, |space| {
         let count = socket::receive(turn.fd, space)?;
@@ -118,7 +117,7 @@ fn read_and_pass(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
     )
 }
 
-fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()> {
+fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Reading) -> PyResult<()> {
     let py = transport.py();
     let protocol = turn.protocol.bind(py);
     let space = protocol
@@ -166,7 +165,7 @@ fn read_into_protocol(transport: &Bound<'_, PyAny>, turn: &Turn) -> PyResult<()>
 
 fn take_in(
     transport: &Bound<'_, PyAny>,
-    turn: &Turn,
+    turn: &Reading,
     intake: &Intake,
     taker: &Bound<'_, PyAny>,
 ) -> PyResult<()> {

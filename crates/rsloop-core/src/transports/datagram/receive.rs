@@ -1,6 +1,7 @@
 //! From readiness to `datagram_received`.
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError};
 use pyo3::intern;
@@ -27,14 +28,15 @@ pub(super) fn methods() -> Vec<Method> {
 fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     let current = context_for_io(slf)?;
-    let start = this.state.with(py, |state| {
-        if state.closing || state.paused {
-            return None;
+    // What goes with a context may come back here: none is dropped inside.
+    let (start, _unused) = this.state.with(py, |state| match &state.loop_ {
+        Some(loop_) if !(state.closing || state.paused) => {
+            let start = (loop_.clone_ref(py), state.number);
+            (Some(start), state.read_context.replace(current))
         }
-        let loop_ = state.loop_.as_ref()?.clone_ref(py);
-        Some((loop_, state.number, state.read_context.replace(current)))
+        _ => (None, Some(current)),
     });
-    if let Some((loop_, fd, _replaced)) = start {
+    if let Some((loop_, fd)) = start {
         let loop_ = loop_.get();
         loop_.watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
     }
@@ -42,8 +44,8 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyRes
 }
 
 /// What an event for reading needs, taken out of the state at once.
-struct Turn {
-    fd: std::os::fd::RawFd,
+struct Reading {
+    fd: RawFd,
     by_kernel: bool,
     sock: Py<PyAny>,
     loop_: Py<LoopBase>,
@@ -72,7 +74,7 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
         if !now || state.conn_lost > 0 || state.closing || state.paused {
             return None;
         }
-        Some(Turn {
+        Some(Reading {
             fd: state.fd(),
             by_kernel: state.plain && state.family != Family::Other,
             sock: state.sock.as_ref()?.as_object()?.clone_ref(py),
@@ -115,7 +117,7 @@ type Received<'py> = Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 
 impl Datagram {
     /// Takes a datagram from the kernel; `None` when there is none.
-    fn receive<'py>(&self, py: Python<'py>, turn: &Turn) -> PyResult<Received<'py>> {
+    fn receive<'py>(&self, py: Python<'py>, turn: &Reading) -> PyResult<Received<'py>> {
         let received = turn.loop_.get().with_read_buffer(py, |space| {
             let (count, sender) = datagram::receive_from(turn.fd, space)?;
             Ok((bytes::new(py, &space[..count]), sender))
@@ -152,7 +154,10 @@ impl Datagram {
 }
 
 /// Asks the socket for a datagram, as asyncio does.
-fn receive_by_socket<'py>(transport: &Bound<'py, PyAny>, turn: &Turn) -> PyResult<Received<'py>> {
+fn receive_by_socket<'py>(
+    transport: &Bound<'py, PyAny>,
+    turn: &Reading,
+) -> PyResult<Received<'py>> {
     let py = transport.py();
     let room = transport.getattr(intern!(py, "max_size"))?;
     let received = turn
