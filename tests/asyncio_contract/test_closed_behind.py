@@ -1,6 +1,7 @@
 """A socket closed or detached under its transport, whose number another descriptor gets."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from .conftest import Run, stdlib_fault
-from .connections import listening_socket
+from .connections import connection, listening_socket
 from .recorders import Recorder
 
 pytestmark = pytest.mark.parametrize("how", ["close", "detach"])
@@ -106,5 +107,29 @@ def test_nothing_is_read_from_others(run: Run, how: str) -> None:
         reused.transport.abort()
         await reused.protocol.lost
         reused.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+def test_connection_is_lost_though_data_waits(run: Run, loop_kind: str, how: str, end: str) -> None:
+    if end == "close":
+        stdlib_fault(loop_kind, "raises OSError, and the connection is never lost")
+
+    async def main() -> None:
+        async with connection(Recorder) as (transport, protocol, _peer):
+            transport.write(bytes(16 << 20))
+            sock = transport.get_extra_info("socket")._sock
+            if how == "close":
+                sock.close()
+            else:
+                os.close(sock.detach())
+            # asyncio fails once to withdraw what is closed, and can be called again.
+            with contextlib.suppress(OSError):
+                getattr(transport, end)()
+            transport.abort()
+            error = await protocol.lost
+            assert (error is None) == (end == "abort")
+            assert protocol.calls.count("connection_lost") == 1
 
     run(main())

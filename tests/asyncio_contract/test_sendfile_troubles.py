@@ -1,6 +1,7 @@
 """loop.sendfile and loop.sock_sendfile where something comes between."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -82,6 +83,40 @@ def test_cancelled_while_earlier_data_waits(run: Run, loop_kind: str, file: Path
             assert transport.is_reading()
             peer.send(b"answer")
             assert await protocol.received(6) == b"answer"
+
+    run(main())
+
+
+@pytest.mark.parametrize("closing", [False, True], ids=["open", "closing"])
+def test_cancelled_in_the_turn_that_sends_the_earlier_data(
+    run: Run, loop_kind: str, file: Path, pair: Pair, closing: bool
+) -> None:
+    stdlib_fault(loop_kind, "fails on the cancelled future, and is never closed")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sock, peer = pair
+        transport, protocol = await loop.create_connection(Recorder, sock=sock)
+        fill(transport)
+        with file.open("rb") as opened:
+            sending = asyncio.ensure_future(loop.sendfile(transport, opened))
+            await turns(2)
+            if closing:
+                transport.close()
+            while transport.get_write_buffer_size():
+                # The poll of this turn finds room, when what cancels is in the queue already.
+                with contextlib.suppress(BlockingIOError):
+                    while peer.recv(SIZE):
+                        pass
+                loop.call_soon(sending.cancel)
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+        if not closing:
+            transport.write(b"after")
+            assert peer.recv(SIZE).endswith(b"after")
+            transport.close()
+        assert await protocol.lost is None
 
     run(main())
 

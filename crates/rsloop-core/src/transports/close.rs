@@ -84,22 +84,8 @@ fn close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<
 
 fn force_close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     args.no_more_than(1, "_force_close")?;
-    let py = slf.py();
-    let lost = this.state.with(py, |state| {
-        let lost = state.conn_lost > 0;
-        if !lost {
-            state.pending.clear();
-            state.closing = true;
-            state.conn_lost = 1;
-        }
-        lost
-    });
-    if !lost {
-        this.unwatch(slf, Interest::WRITABLE)?;
-        this.unwatch(slf, Interest::READABLE)?;
-        this.lose_connection_soon(slf, &args.leading(0))?;
-    }
-    Ok(py.None())
+    this.force_close(slf, &args.leading(0))
+        .map(|()| slf.py().None())
 }
 
 fn call_connection_lost(
@@ -155,6 +141,20 @@ pub(super) fn end_of_stream(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     }
 }
 
+/// Tells `sendfile()`, which waits for `waiter`, unless it does no longer: it may have been
+/// cancelled in this very turn.
+pub(super) fn wake(waiter: &Bound<'_, PyAny>, outcome: PyResult<()>) -> PyResult<()> {
+    let py = waiter.py();
+    if waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    match outcome {
+        Ok(()) => waiter.call_method1(intern!(py, "set_result"), (py.None(),)),
+        Err(error) => waiter.call_method1(intern!(py, "set_exception"), (error.into_value(py),)),
+    }
+    .map(drop)
+}
+
 impl Stream {
     fn close(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
@@ -164,7 +164,10 @@ impl Stream {
         {
             return Ok(());
         }
-        self.unwatch(slf, Interest::READABLE)?;
+        if let Err(error) = self.unwatch(slf, Interest::READABLE) {
+            // The socket was closed under the transport, so nobody can send what waits.
+            return self.force_close(slf, error.value(py));
+        }
         let done = self.state.with(py, |state| {
             let done = state.pending.len() == 0;
             state.conn_lost += u32::from(done);
@@ -175,6 +178,27 @@ impl Stream {
             self.lose_connection_soon(slf, py.None().bind(py))?;
         }
         Ok(())
+    }
+
+    /// Closes without sending what waits.
+    fn force_close(&self, slf: &Bound<'_, PyAny>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let lost = self.state.with(slf.py(), |state| {
+            let lost = state.conn_lost > 0;
+            if !lost {
+                state.pending.clear();
+                state.closing = true;
+                state.conn_lost = 1;
+            }
+            lost
+        });
+        if lost {
+            return Ok(());
+        }
+        for interest in [Interest::WRITABLE, Interest::READABLE] {
+            // This fails where the descriptor is closed already: then nothing watches it.
+            let _ = self.unwatch(slf, interest);
+        }
+        self.lose_connection_soon(slf, error)
     }
 
     /// Stops watching the socket for `interest`.
@@ -285,18 +309,13 @@ impl Stream {
             None => Ok(py.None()),
         };
         let woken = match waiter {
-            // sendfile() waited for it already when it is done.
-            Some(waiter)
-                if !waiter
-                    .call_method0(py, intern!(py, "done"))?
-                    .is_truthy(py)? =>
-            {
+            Some(waiter) => {
                 let error = PyConnectionError::new_err("Connection is closed by peer");
-                waiter.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))
+                wake(waiter.bind(py), Err(error))
             }
-            _ => Ok(py.None()),
+            None => Ok(()),
         };
         drop(rest);
-        closed.and(detached).and(woken).map(drop)
+        closed.and(detached).and(woken)
     }
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
+use super::close::wake;
 use super::stream::{State, Stream};
 use super::{check_bytes_like, context_for_io, fatal, is_transient};
 use crate::error::os_error;
@@ -286,15 +287,9 @@ impl Stream {
         if self.state.with(py, |state| state.pending.len() > 0) {
             return Ok(());
         }
-        self.stop_awaiting_writable(slf)?;
-        let waiter = self.state.with(py, |state| {
-            state
-                .empty_waiter
-                .as_ref()
-                .map(|waiter| waiter.clone_ref(py))
-        });
-        if let Some(waiter) = waiter {
-            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+        self.unwatch(slf, Interest::WRITABLE)?;
+        if let Some(waiter) = self.empty_waiter(py) {
+            wake(&waiter, Ok(()))?;
         }
         let (closing, eof) = self.state.with(py, |state| {
             let closing = state.closing && state.conn_lost == 0;
@@ -314,20 +309,22 @@ impl Stream {
     #[cold]
     fn flush_failed(&self, slf: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
         let py = slf.py();
-        self.stop_awaiting_writable(slf)?;
-        let waiter = self.state.with(py, |state| {
-            state.pending.clear();
-            state
-                .empty_waiter
-                .as_ref()
-                .map(|waiter| waiter.clone_ref(py))
-        });
+        self.state.with(py, |state| state.pending.clear());
+        let waiter = self.empty_waiter(py);
         let error = os_error(py, error);
         fatal(slf, error.clone_ref(py), WRITE_FAILED)?;
-        if let Some(waiter) = waiter {
-            waiter.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))?;
+        match waiter {
+            Some(waiter) => wake(&waiter, Err(error)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What `sendfile()` waits for: that nothing waits to be sent.
+    fn empty_waiter<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |state| {
+            let waiter = state.empty_waiter.as_ref()?;
+            Some(waiter.bind(py).clone())
+        })
     }
 
     #[cold]
@@ -358,20 +355,6 @@ impl Stream {
             Some(loop_) => loop_
                 .get()
                 .watch_transport(&super::TURNS, slf, fd, Interest::WRITABLE),
-            None => Ok(()),
-        }
-    }
-
-    fn stop_awaiting_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let (loop_, fd) = self.state.with(py, |state| {
-            (
-                state.loop_.as_ref().map(|loop_| loop_.clone_ref(py)),
-                state.number,
-            )
-        });
-        match loop_ {
-            Some(loop_) => loop_.get().unwatch_transport(slf, fd, Interest::WRITABLE),
             None => Ok(()),
         }
     }
