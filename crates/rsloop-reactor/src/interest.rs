@@ -1,6 +1,6 @@
 //! What is watched, and what has come.
 
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::BitOr;
 
 /// What a descriptor is watched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,13 +58,6 @@ impl BitOr for Interest {
     #[inline]
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-}
-
-impl BitOrAssign for Interest {
-    #[inline]
-    fn bitor_assign(&mut self, other: Self) {
-        *self = *self | other;
     }
 }
 
@@ -135,8 +128,7 @@ mod tests {
         assert!(!Interest::READABLE.contains(Interest::BOTH));
         assert!(Interest::READABLE.contains(Interest::NONE));
         assert!(Interest::READABLE.without(Interest::BOTH).is_none());
-        let mut interest = Interest::NONE;
-        interest |= Interest::WRITABLE;
+        let interest = Interest::NONE | Interest::WRITABLE;
         assert!(interest.is_writable() && !interest.is_readable());
     }
 

@@ -218,20 +218,6 @@ impl<T> Registry<T> {
             .filter_map(|(fd, slot)| Some((fd as RawFd, slot.source.as_ref()?)))
     }
 
-    /// Take every source, by ascending descriptor, and stop watching.
-    #[must_use]
-    pub fn drain(&mut self, poller: &Poller) -> Vec<T> {
-        let mut sources = Vec::with_capacity(self.len);
-        for (fd, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(source) = slot.source.take() {
-                slot.withdraw(poller, fd as RawFd);
-                sources.push(source);
-            }
-        }
-        self.len = 0;
-        sources
-    }
-
     /// Return how many sources there are.
     #[inline]
     #[must_use]

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
 
 use rsloop_reactor::{Events, Interest, Poller, Readiness, Registry, Token};
 
@@ -214,25 +213,6 @@ fn a_number_reused_behind_our_back_is_watched_again() {
     assert_eq!(poll_now(&poller), []);
     registry.reassert(&poller, fd).unwrap();
     assert_eq!(poll_now(&poller), [(token, Readiness::BOTH)]);
-}
-
-#[test]
-fn draining_silences_and_returns_every_source() {
-    let (poller, mut registry) = pair();
-    let sockets: Vec<_> = (0..5).map(|_| ready_socket()).collect();
-    let mut fds: Vec<RawFd> = sockets.iter().map(|(near, _)| near.as_raw_fd()).collect();
-    for fd in &fds {
-        registry.insert(&poller, *fd, Interest::BOTH, *fd).unwrap();
-    }
-    registry
-        .set_interest(&poller, fds[0], Interest::NONE)
-        .unwrap();
-    fds.sort_unstable();
-    assert_eq!(registry.drain(&poller), fds);
-    assert!(registry.is_empty());
-    let mut events = Events::new();
-    poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
-    assert!(events.is_empty());
 }
 
 /// What a duplicate keeps in the kernel after its number was closed behind our back cannot be removed: it comes up in

@@ -16,7 +16,6 @@ enum Step {
     Insert(usize, Interest),
     SetInterest(usize, Interest),
     Remove(usize),
-    Drain,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,7 +30,6 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..SOCKETS, interest.clone()).prop_map(|(socket, i)| Step::Insert(socket, i)),
         8 => (0..SOCKETS, interest).prop_map(|(socket, i)| Step::SetInterest(socket, i)),
         4 => (0..SOCKETS).prop_map(Step::Remove),
-        1 => Just(Step::Drain),
     ]
 }
 
@@ -62,15 +60,6 @@ proptest! {
                     over.extend(registry.token(fds[socket]));
                     let removed = registry.remove(&poller, fds[socket]);
                     prop_assert_eq!(removed, model.remove(&socket).map(|(_, source)| source));
-                }
-                Step::Drain => {
-                    over.extend(fds.iter().filter_map(|fd| registry.token(*fd)));
-                    let mut drained = registry.drain(&poller);
-                    drained.sort_unstable();
-                    let mut expected: Vec<_> = model.values().map(|(_, source)| *source).collect();
-                    expected.sort_unstable();
-                    prop_assert_eq!(drained, expected);
-                    model.clear();
                 }
             }
             prop_assert_eq!(registry.len(), model.len());
