@@ -6,6 +6,7 @@
 //! | `timers.rs` | [`TimerHeap`]: callbacks that wait for a [`Deadline`], with lazy cancellation |
 //! | `deadline.rs` | [`Deadline`]: a point on the loop's clock, in nanoseconds |
 //! | `tick.rs` | [`TickPolicy`]: whether a tick asks the poller, and for how long |
+//! | `look.rs` | [`LookAhead`]: whether to look for more input before the poller announces it |
 //!
 //! The entries are generic: the loop stores its Python handles, the tests store integers. Nothing here runs an entry,
 //! so nothing here can be re-entered by what an entry does.

@@ -83,7 +83,7 @@ fn receive(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyRes
         .and_then(|count| count.extract::<usize>().ok())
         .filter(|most| (1..=READ_BUFFER_BYTES).contains(most));
     let (Some(known), Some(most)) = (SocketObject::of_plain(sock)?, most) else {
-        return or_none(sock.call_method1(intern!(py, "recv"), (count,)));
+        return or_none(py, sock.call_method1(intern!(py, "recv"), (count,)));
     };
     let received = this.with_read_buffer(py, |space| {
         let count = socket::receive_now(known.fd(), &mut space[..most])?;
@@ -107,7 +107,7 @@ fn receive_into(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyR
             return not_yet(py, number(py, received));
         }
     }
-    or_none(sock.call_method1(intern!(py, "recv_into"), (space,)))
+    or_none(py, sock.call_method1(intern!(py, "recv_into"), (space,)))
 }
 
 fn send(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
@@ -119,7 +119,7 @@ fn send(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py
             let sent = socket::send_now(known.fd(), bytes.as_bytes());
             not_yet(py, number(py, sent))
         }
-        _ => or_none(sock.call_method1(intern!(py, "send"), (data,))),
+        _ => or_none(py, sock.call_method1(intern!(py, "send"), (data,))),
     }
 }
 
@@ -140,14 +140,16 @@ fn not_yet(py: Python<'_>, outcome: io::Result<Py<PyAny>>) -> PyResult<Py<PyAny>
 }
 
 /// The same for a method of the socket.
-fn or_none(outcome: PyResult<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+fn or_none(py: Python<'_>, outcome: PyResult<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
     match outcome {
         Ok(value) => Ok(value.unbind()),
-        Err(error) => Python::attach(|py| {
-            let again = error.is_instance_of::<PyBlockingIOError>(py)
-                || error.is_instance_of::<PyInterruptedError>(py);
-            if again { Ok(py.None()) } else { Err(error) }
-        }),
+        Err(error)
+            if error.is_instance_of::<PyBlockingIOError>(py)
+                || error.is_instance_of::<PyInterruptedError>(py) =>
+        {
+            Ok(py.None())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -253,7 +255,7 @@ impl Operation {
         {
             return Ok(());
         }
-        match or_none(attempt.bind(py).call1(arguments)) {
+        match or_none(py, attempt.bind(py).call1(arguments)) {
             Ok(value) if value.is_none(py) => Ok(()),
             Ok(value) => {
                 self.end(py)?;

@@ -142,7 +142,7 @@ impl Tls {
         }
         // Also where reading is paused: what was written meanwhile, or the end of a handshake,
         // does not have to wait for that.
-        self.write_backlog_or_fail(py)?;
+        self.write_backlog(py)?;
         self.control_reading(py)
     }
 

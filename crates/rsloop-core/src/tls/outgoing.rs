@@ -169,19 +169,11 @@ impl Tls {
     #[inline]
     fn send_if_open(&self, py: Python<'_>) -> PyResult<()> {
         let open = self.state.with(py, |state| state.phase == Phase::Wrapped);
-        if open {
-            self.write_backlog_or_fail(py)
-        } else {
-            Ok(())
-        }
+        if open { self.write_backlog(py) } else { Ok(()) }
     }
 
     /// Gives the session what waits for it, and sends the records.
     pub(super) fn write_backlog(&self, py: Python<'_>) -> PyResult<()> {
-        self.write_backlog_or_fail(py)
-    }
-
-    pub(super) fn write_backlog_or_fail(&self, py: Python<'_>) -> PyResult<()> {
         let Some(session) = self.session(py) else {
             return Ok(());
         };

@@ -20,6 +20,14 @@ from rsloop_core._core import (
 from rsloop_core._transport_fields import set_by_inherited_code
 
 
+def _fail_with_traceback(self: Any, exc: BaseException, message: str) -> None:
+    """End a pipe's transport because a system call has failed."""
+    try:
+        raise exc  # so that what is logged has a traceback
+    except Exception as error:
+        self._fatal_error(error, message)
+
+
 class _UnixReadPipeTransport(unix_events._UnixReadPipeTransport):
     """The end of a pipe that is read, a socket, a terminal or another character device.
 
@@ -51,11 +59,7 @@ class _UnixReadPipeTransport(unix_events._UnixReadPipeTransport):
         self._loop.call_soon(self._protocol.eof_received)
         self._loop.call_soon(self._call_connection_lost, None)
 
-    def _fail(self, exc: BaseException, message: str) -> None:
-        try:
-            raise exc  # so that what is logged has a traceback
-        except Exception as error:
-            self._fatal_error(error, message)
+    _fail = _fail_with_traceback
 
 
 class _UnixWritePipeTransport(unix_events._UnixWritePipeTransport):
@@ -98,11 +102,7 @@ class _UnixWritePipeTransport(unix_events._UnixWritePipeTransport):
         super()._set_write_buffer_limits(high, low)
         self._writer.set_high_water(int(min(self._high_water, sys.maxsize)))
 
-    def _fail(self, exc: BaseException, message: str) -> None:
-        try:
-            raise exc  # so that what is logged has a traceback
-        except Exception as error:
-            self._fatal_error(error, message)
+    _fail = _fail_with_traceback
 
     def _warn_of_late_write(self, earlier: int) -> None:
         if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
