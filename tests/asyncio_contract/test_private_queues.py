@@ -49,6 +49,22 @@ def test_a_cancelled_timer_stays_for_a_while_and_says_so(loop: Loop) -> None:
     assert [each.cancelled() for each in loop._scheduled] == [True]
 
 
+@pytest.mark.parametrize("debug", [False, True], ids=["fast", "debug"])
+def test_cancelled_timers_leave_when_they_are_most(loop: Loop, debug: bool) -> None:
+    loop.set_debug(debug)
+    kept = loop.call_later(1000, print)
+    timers = [loop.call_later(2000, print) for _ in range(1000)]
+    for timer in timers:
+        timer.cancel()
+    run_turns(loop, 1)
+    assert kept in loop._scheduled
+    # Up to a hundred are not worth a search.
+    left = len(loop._scheduled) - 1
+    assert left <= 100
+    assert sum(timer._scheduled for timer in timers) == left
+    kept.cancel()
+
+
 def test_timers_are_run_before_their_time(loop: Loop) -> None:
     """What helpers do that pretend that time has passed."""
     ran: list[str] = []

@@ -1,5 +1,7 @@
 //! What the loop queues: handles, and the turns of transports.
 
+use std::cell::Cell;
+
 use pyo3::prelude::*;
 
 use crate::py::handle::Handle;
@@ -31,7 +33,11 @@ pub(super) enum Timer {
     /// A timer handle of ours.
     Ours(Handle),
     /// A timer handle of asyncio's, made in debug mode.
-    Foreign(Py<PyAny>),
+    Foreign {
+        handle: Py<PyAny>,
+        /// What the handle has told of itself: to ask it would run its code.
+        is_cancelled: Cell<bool>,
+    },
 }
 
 impl Ready {
@@ -49,7 +55,7 @@ impl Timer {
     pub(super) fn as_object(&self) -> &Py<PyAny> {
         match self {
             Self::Ours(handle) => handle.as_object(),
-            Self::Foreign(timer) => timer,
+            Self::Foreign { handle, .. } => handle,
         }
     }
 }

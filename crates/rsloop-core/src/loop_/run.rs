@@ -84,7 +84,7 @@ impl LoopBase {
     fn tick(&self, slf: &Bound<'_, PyAny>, run: &mut Run) -> PyResult<()> {
         let py = slf.py();
         let ready = self.ready.with(py, |ready| !ready.is_empty());
-        let deadline = if ready { None } else { self.next_deadline(py) };
+        let deadline = if ready { None } else { self.next_deadline(py)? };
         let poll = self.policy.with(py, |policy| {
             policy.decide(ready, self.stopping.get(), clock::ticks(), deadline)
         });

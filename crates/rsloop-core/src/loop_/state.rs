@@ -147,7 +147,10 @@ impl LoopBase {
         let timers = self.timers.with(py, TimerHeap::drain);
         let io = self.io.with(py, Option::take);
         for timer in &timers {
-            timer.unschedule(py);
+            // asyncio's own are not told by asyncio either.
+            if let Timer::Ours(handle) = timer {
+                handle.get(py).unschedule();
+            }
         }
         drop((ready, timers));
         self.shared.close(py, CloseKind::Closed);

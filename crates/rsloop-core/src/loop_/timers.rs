@@ -1,5 +1,7 @@
 //! `call_later`, `call_at`, `time`, and the heap behind them.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -106,7 +108,10 @@ fn schedule_timer(
     let timer = args.leading(0);
     let when: f64 = timer.call_method0(intern!(py, "when"))?.extract()?;
     timer.setattr(intern!(py, "_scheduled"), true)?;
-    let entry = Timer::Foreign(timer.to_owned().unbind());
+    let entry = Timer::Foreign {
+        handle: timer.to_owned().unbind(),
+        is_cancelled: Cell::new(false),
+    };
     this.timers
         .with(py, |timers| timers.insert(deadline(when), entry));
     Ok(py.None())
@@ -118,14 +123,22 @@ fn timer_handle_cancelled(
     args: Args<'_, '_>,
 ) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    if Handle::of(&args.leading(0)).is_some() {
-        let removed = this.timers.with(py, |timers| {
-            timers.note_cancelled();
-            timers.compact_if_dominated(|timer| timer.is_cancelled(py))
-        });
-        for timer in &removed {
-            timer.unschedule(py);
+    let handle = args.leading(0);
+    let is_ours = Handle::of(&handle).is_some();
+    let removed = this.timers.with(py, |timers| {
+        if !is_ours {
+            // The look through all timers is debug mode's to pay.
+            let known = timers.iter().find(|timer| timer.as_object().is(&*handle));
+            let Some(Timer::Foreign { is_cancelled, .. }) = known else {
+                return Vec::new();
+            };
+            is_cancelled.set(true);
         }
+        timers.note_cancelled();
+        timers.compact_if_dominated(|timer| timer.is_cancelled(py))
+    });
+    for timer in &removed {
+        timer.unschedule(py)?;
     }
     Ok(py.None())
 }
@@ -169,28 +182,22 @@ impl LoopBase {
         }
         let now = clock::now();
         while let Some(timer) = self.timers.with(py, |timers| timers.pop_due(now)) {
-            timer.unschedule(py);
-            match timer {
-                Timer::Ours(handle) => {
-                    if handle.get(py).is_cancelled() {
-                        self.timers.with(py, |timers| timers.forget_cancelled());
-                    } else {
-                        self.ready
-                            .with(py, |ready| ready.push(Ready::Handle(handle)));
-                    }
-                }
-                Timer::Foreign(handle) => {
-                    handle.setattr(py, intern!(py, "_scheduled"), false)?;
-                    self.ready
-                        .with(py, |ready| ready.push(Ready::Foreign(handle)));
-                }
+            timer.unschedule(py)?;
+            if timer.is_cancelled(py) {
+                self.timers.with(py, |timers| timers.forget_cancelled());
+                continue;
             }
+            let entry = match timer {
+                Timer::Ours(handle) => Ready::Handle(handle),
+                Timer::Foreign { handle, .. } => Ready::Foreign(handle),
+            };
+            self.ready.with(py, |ready| ready.push(entry));
         }
         Ok(())
     }
 
     /// The first deadline that somebody still waits for.
-    pub(super) fn next_deadline(&self, py: Python<'_>) -> Option<Deadline> {
+    pub(super) fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<Deadline>> {
         loop {
             let (deadline, cancelled) = self.timers.with(py, |timers| {
                 let deadline = timers.next_deadline();
@@ -202,8 +209,8 @@ impl LoopBase {
                 (deadline, cancelled)
             });
             match cancelled {
-                Some(timer) => timer.unschedule(py),
-                None => return deadline,
+                Some(timer) => timer.unschedule(py)?,
+                None => return Ok(deadline),
             }
         }
     }
@@ -214,15 +221,18 @@ impl Timer {
     fn is_cancelled(&self, py: Python<'_>) -> bool {
         match self {
             Self::Ours(handle) => handle.get(py).is_cancelled(),
-            // Debug mode's handles stay in the heap until they are due.
-            Self::Foreign(_) => false,
+            Self::Foreign { is_cancelled, .. } => is_cancelled.get(),
         }
     }
 
     /// Tells the handle that it has left the heap.
-    pub(super) fn unschedule(&self, py: Python<'_>) {
-        if let Self::Ours(handle) = self {
-            handle.get(py).unschedule();
+    pub(super) fn unschedule(&self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Self::Ours(handle) => {
+                handle.get(py).unschedule();
+                Ok(())
+            }
+            Self::Foreign { handle, .. } => handle.setattr(py, intern!(py, "_scheduled"), false),
         }
     }
 }
