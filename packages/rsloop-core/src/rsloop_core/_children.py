@@ -91,19 +91,22 @@ class Children(asyncio.SelectorEventLoop):
             return events.get_child_watcher()
 
     def _watch_child(self, transport: Any) -> None:
+        pidfd = None
         try:
             pidfd = os.pidfd_open(transport.get_pid())
+            self._add_reader(pidfd, self._child_exited, pidfd, transport)
         except ProcessLookupError:
             # It has ended and somebody has reaped it: the kernel does where SIGCHLD is ignored.
             self._report_child(transport, _returncode_of_a_reaped(transport))
-            return
         except BaseException:
+            if pidfd is not None:
+                os.close(pidfd)
             # Nobody would notice its end, so it must not live on.
             transport.close()
             self._report_child(transport, transport._proc.wait())
             raise
-        self._children[pidfd] = transport
-        self._add_reader(pidfd, self._child_exited, pidfd, transport)
+        else:
+            self._children[pidfd] = transport
 
     def _child_exited(self, pidfd: int, transport: Any) -> None:
         self._remove_reader(pidfd)
