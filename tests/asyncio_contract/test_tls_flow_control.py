@@ -274,6 +274,24 @@ def test_bad_pieces_are_refused(run: Run, loop_kind: str, authority: Authority) 
     run(main())
 
 
+def test_scattered_memory_is_refused_at_the_call(
+    run: Run, loop_kind: str, authority: Authority
+) -> None:
+    stdlib_fault(loop_kind, "ends the connection, and reports the error to the handler")
+
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            scattered = memoryview(b"s-c-a-t-")[::2]
+            with pytest.raises(BufferError):
+                client.transport.write(scattered)
+            with pytest.raises(BufferError):
+                client.transport.writelines([b"not sent", scattered])
+            client.transport.write(b"works")
+            assert await peer.receive(5) == b"works"
+
+    run(main())
+
+
 def test_written_in_connection_made(run: Run, authority: Authority) -> None:
     class Eager(Recorder):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:

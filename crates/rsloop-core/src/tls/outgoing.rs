@@ -20,15 +20,18 @@ pub(super) fn methods() -> Vec<Method> {
             function: fastcall!(OfTransport, "write", 1, write),
             doc: c"write($self, data, /)\n--\n\n\
                 Encrypt and send data, or keep it until that is possible. Never blocks.\n\n\
-                data is bytes, a bytearray or a memoryview of contiguous bytes; anything else raises\n\
-                TypeError. After close() or a lost connection it only logs. Follows\n\
-                asyncio.WriteTransport.write.",
+                data is bytes, a bytearray or a memoryview. Raises TypeError for anything else, BufferError\n\
+                for memory that is not contiguous. After close() or a lost connection it only logs. Follows\n\
+                asyncio.WriteTransport.write.\n\n\
+                Differs: asyncio ends the connection with that BufferError.",
         },
         Method {
             name: c"writelines",
             function: fastcall!(OfTransport, "writelines", 1, writelines),
             doc: c"writelines($self, list_of_data, /)\n--\n\n\
-                Send several pieces as one. As write() of each in turn, in fewer system calls.",
+                Send several pieces as one. As write() of each in turn, in fewer system calls; a piece may be\n\
+                any contiguous buffer. Follows asyncio.WriteTransport.writelines.\n\n\
+                Differs: what is refused is refused here, and nothing sent.",
         },
         Method {
             name: c"get_write_buffer_size",
@@ -46,7 +49,7 @@ fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyRe
     check_bytes_like(&data)?;
     let empty = match data.cast_exact::<PyBytes>() {
         Ok(bytes) => bytes.as_bytes().is_empty(),
-        Err(_) => data.len()? == 0,
+        Err(_) => buffer::with_bytes(&data, |bytes| Ok(bytes.is_empty()))?,
     };
     let this = &this.0;
     if empty || !this.admit(slf)? {
@@ -69,25 +72,23 @@ fn writelines(
     let mut pieces = Vec::new();
     for piece in args.leading(0).try_iter()? {
         let piece = piece?;
-        pieces.push(match check_bytes_like(&piece) {
+        let piece = match check_bytes_like(&piece) {
             Ok(()) => piece,
             // Any buffer will do here, as for asyncio.
             Err(refusal) => match PyMemoryView::from(&piece) {
                 Ok(view) => view.into_any(),
                 Err(_) => return Err(refusal),
             },
-        });
+        };
+        if !buffer::with_bytes(&piece, |bytes| Ok(bytes.is_empty()))? {
+            pieces.push(piece);
+        }
     }
     let this = &this.0;
     if !this.admit(slf)? {
         return Ok(py.None());
     }
-    let written = pieces.iter().try_for_each(|piece| {
-        if piece.len()? == 0 {
-            return Ok(());
-        }
-        this.encrypt(piece)
-    });
+    let written = pieces.iter().try_for_each(|piece| this.encrypt(piece));
     if let Err(error) = written.and_then(|()| this.send_if_open(py)) {
         this.fatal(py, error)?;
     }
