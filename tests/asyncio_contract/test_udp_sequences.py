@@ -21,7 +21,7 @@ class DatagramStory(Story):
     """An endpoint that is connected to a socket whose queue is short: a unix one."""
 
     transport: Any
-    # asyncio reads one datagram a turn, rsloop several.
+    # One datagram is read in a turn, and the queue holds some ten of them.
     looks = 12
 
     async def begin(self) -> None:

@@ -20,7 +20,8 @@ pub(super) fn methods() -> Vec<Method> {
         Method {
             name: c"time",
             function: fastcall!(LoopBase, "time", 0, time),
-            doc: c"time($self)\n--\n\nReturn the loop's clock in seconds, as time.monotonic().",
+            doc: c"time($self)\n--\n\nReturn the loop's clock in seconds, as time.monotonic().\n\n\
+                Differs: the timers do not ask it, so one that a program puts in its place changes nothing.",
         },
         Method {
             name: c"call_later",

@@ -25,15 +25,18 @@ pub(super) fn methods() -> Vec<Method> {
             function: fastcall!(Stream, "write", 1, write),
             doc: c"write($self, data, /)\n--\n\n\
                 Send data, or keep what the kernel does not take now until it does. Never blocks.\n\n\
-                data is bytes, a bytearray or a memoryview of contiguous bytes. Raises TypeError for\n\
-                anything else, RuntimeError after write_eof(). After the connection is lost it only logs.\n\
-                Follows asyncio.WriteTransport.write.",
+                data is bytes, a bytearray or a memoryview. Raises TypeError for anything else, BufferError\n\
+                for memory that is not contiguous, RuntimeError after write_eof(). After the connection is\n\
+                lost it only logs. Follows asyncio.WriteTransport.write.\n\n\
+                Differs: asyncio ends the connection with that BufferError.",
         },
         Method {
             name: c"writelines",
             function: fastcall!(Stream, "writelines", 1, writelines),
             doc: c"writelines($self, list_of_data, /)\n--\n\n\
-                Send several pieces as one. As write() of each in turn, in fewer system calls.",
+                Send several pieces as one. As write() of each in turn, in fewer system calls; a piece may be\n\
+                any contiguous buffer. Follows asyncio.WriteTransport.writelines.\n\n\
+                Differs: as write().",
         },
         Method {
             name: c"get_write_buffer_size",

@@ -27,13 +27,14 @@ pub(super) fn methods() -> Vec<Method> {
             doc: c"sendto($self, data, addr=None)\n--\n\n\
                 Send data as one datagram, or keep it until the kernel takes it. Never blocks, unless\n\
                 addr is a name to look up.\n\n\
-                data is bytes, a bytearray or a memoryview of contiguous bytes. addr is an address as\n\
+                data is bytes, a bytearray or a memoryview. addr is an address as\n\
                 socket.sendto() takes it, or None for the peer given to create_datagram_endpoint().\n\
                 An OSError goes to the protocol's error_received(). Raises TypeError for any other data,\n\
-                ValueError for another address than that of remote_addr.\n\
+                BufferError for memory that is not contiguous, ValueError for another address than that of\n\
+                remote_addr.\n\
                 Follows asyncio.DatagramTransport.sendto.\n\n\
-                Differs: what the socket says of a malformed address, such as OverflowError of a port\n\
-                that is none, is raised here, and the endpoint lives.",
+                Differs: that BufferError, and what the socket says of a malformed address, such as\n\
+                OverflowError of a port that is none, are raised here, and the endpoint lives.",
         },
         Method {
             name: c"get_write_buffer_size",

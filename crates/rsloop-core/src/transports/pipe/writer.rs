@@ -88,9 +88,10 @@ pub(super) fn methods() -> Vec<Method> {
             function: fastcall!(PipeWriter, "write", 1, write),
             doc: c"write($self, data, /)\n--\n\n\
                 Write data, or keep what the kernel does not take now until it does. Never blocks.\n\n\
-                data is bytes, a bytearray or a memoryview of contiguous bytes. Raises AssertionError\n\
-                for anything else. After the pipe is closed it only logs. Follows\n\
-                asyncio.WriteTransport.write.",
+                data is bytes, a bytearray or a memoryview. Raises AssertionError for anything else,\n\
+                BufferError for memory that is not contiguous. After the pipe is closed it only logs.\n\
+                Follows asyncio.WriteTransport.write.\n\n\
+                Differs: asyncio closes the pipe with that BufferError.",
         },
         Method {
             name: c"_write_ready",
