@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import traceback
+from collections.abc import AsyncIterator
 from typing import Any
 
 import bridge_tests
@@ -80,3 +81,32 @@ def test_a_panic_in_a_waker_is_reported_and_the_loop_runs_on(
 
     run(main())
     assert [(type(each), str(each)) for each in unraisable] == [(RustPanic, "the waker's panic")]
+
+
+async def never() -> AsyncIterator[None]:
+    await asyncio.Event().wait()
+    yield
+
+
+@pytest.mark.parametrize("of_stream", [False, True], ids=["future", "stream"])
+def test_a_waker_that_panics_in_its_drop_is_reported_and_stops_nothing(
+    run: Run, of_stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[str] = []
+    hook = "unraisablehook"
+    monkeypatch.setattr(sys, hook, lambda report: reports.append(str(report.exc_value)))
+
+    async def main() -> str:
+        if of_stream:
+            bridge_tests.panic_in_dropped_waker_of_stream(never())
+        else:
+            bridge_tests.panic_in_dropped_waker(asyncio.sleep(60))
+        while not reports:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        # What the loop is given later is delivered, from this thread and from others.
+        assert await bridge_tests.spawn_into_py("value") == "the value"
+        assert await bridge_tests.yield_locally(3)
+        return await bridge_tests.call_from_local(asyncio.sleep(0, "slept"))
+
+    assert run(main()) == "slept"
+    assert set(reports) == {"the dropped waker's panic"}

@@ -94,6 +94,29 @@ def test_a_panic_in_the_drop_of_a_finished_future_is_raised(
         run(main())
 
 
+@pytest.mark.parametrize("locally", [False, True], ids=["Send", "local"])
+def test_an_error_says_more_than_a_panic_in_the_drop_after_it(run: Run, locally: bool) -> None:
+    async def main() -> None:
+        gate = Gate()
+        future = bridge_tests.panic_in_drop(gate, locally, "error")
+        gate.open_elsewhere()
+        await future
+
+    with pytest.raises(ValueError, match=r"^the error$"):
+        run(main())
+
+
+@pytest.mark.parametrize("locally", [False, True], ids=["Send", "local"])
+def test_a_panic_in_the_arguments_of_an_error_is_raised(
+    run: Run, gate: Callable[[], Gate | None], locally: bool
+) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(bridge_tests.fail_by_panicking(gate(), locally), 10)
+
+    with pytest.raises(RustPanic, match=r"^the conversion's panic$"):
+        run(main())
+
+
 def test_the_exception_itself_arrives_with_its_cause(
     run: Run, gate: Callable[[], Gate | None]
 ) -> None:
@@ -146,7 +169,7 @@ def test_futures_progress_without_being_awaited_while_the_loop_is_blocked(run: R
     async def main() -> tuple[bool, str]:
         gate = Gate()
         future = bridge_tests.future_into_py("value", gate)
-        gate.wait_for_polls(2)
+        assert gate.wait_for_polls(1)
         drops = Drops()
         other = bridge_tests.spawn_into_py("value", None, drops)
         assert drops.wait_for(1) == 1

@@ -40,6 +40,15 @@ pub(crate) fn drop_caught<D>(value: D) -> Result<(), PyErr> {
     caught(|| drop(value))
 }
 
+/// Drops the future that returned `output`. A panic in that takes the place of a value, but not of
+/// an error, which says more.
+pub(crate) fn drop_spent<D, T>(future: D, output: Result<T, PyErr>) -> Result<T, PyErr> {
+    match drop_caught(future) {
+        Ok(()) => output,
+        Err(panic) => output.and(Err(panic)),
+    }
+}
+
 /// Advice for a call that needs a running loop and finds none.
 pub(crate) fn no_running_loop() -> PyErr {
     PyRuntimeError::new_err(

@@ -44,6 +44,7 @@
 //! | `context`, `scope` | loop and contextvars: `TaskLocals`, and which are those of a poll |
 //! | `runner` | a loop that Rust runs |
 //! | `port`, `inbox` | the bridge's end of one loop, and the queue it drains |
+//! | `unheard` | errors that no awaitable can raise, on their way to a port |
 //! | `ports` | finding the port of a loop, by way of `capsule` (rsloop) or `foreign` |
 //! | `capsule` | loops of rsloop, through the C table |
 //! | `foreign`, `wakeup` | all other loops, through a watched descriptor |
@@ -82,4 +83,5 @@ mod scope;
 mod send;
 mod stream;
 mod sync;
+mod unheard;
 mod wakeup;

@@ -95,7 +95,7 @@ impl Port {
         }
         if !self.is_open() {
             // The loop closed meanwhile, perhaps after its last look at the inbox.
-            self.inbox.drain(drop);
+            self.discard();
         }
     }
 
@@ -111,9 +111,16 @@ impl Port {
             return false;
         }
         self.draining.store(true, Ordering::Relaxed);
-        self.inbox.drain(|item| match item {
-            Item::Deliver(item) => item.deliver(py),
-            Item::Release(objects) => drop(objects),
+        self.inbox.drain(|item| {
+            let delivered = error::caught(|| match item {
+                Item::Deliver(item) => item.deliver(py),
+                Item::Release(objects) => drop(objects),
+            });
+            // The extension's, from a drop that nobody else could hear of: the next items are
+            // delivered all the same.
+            if let Err(panic) = delivered {
+                panic.write_unraisable(py, None);
+            }
         });
         self.draining.store(false, Ordering::Relaxed);
         !self.inbox.is_empty() && self.inbox.claim_bell()
@@ -151,7 +158,15 @@ impl Port {
                 pending.closed(py);
             }
         }
-        self.inbox.drain(drop);
+        self.discard();
+    }
+
+    /// Drops what is in the inbox, since nobody will look any more.
+    fn discard(&self) {
+        self.inbox.drain(|item| {
+            // Here there is no loop to tell of a panic; Rust's own hook has told of it.
+            let _ = error::drop_caught(item);
+        });
     }
 
     pub(crate) fn is_open(&self) -> bool {

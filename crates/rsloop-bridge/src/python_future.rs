@@ -94,7 +94,9 @@ impl Drop for PythonFuture {
             (inner.waker.take(), matches!(inner.stage, Stage::Over))
         };
         // Its panic would be one in a drop, which can end the process.
-        let _ = error::drop_caught(waker);
+        if let Err(panic) = error::drop_caught(waker) {
+            self.0.port.report(panic);
+        }
         if !over {
             self.0.port.post(Arc::clone(&self.0) as Arc<dyn Deliver>);
         }

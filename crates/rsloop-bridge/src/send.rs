@@ -56,7 +56,7 @@ where
         let waker = Arc::new(FirstWaker(Handover::new()));
         if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
             // Dropped before the conversion, which may run any code of Python's.
-            let output = py.detach(|| error::drop_caught(future).and(output));
+            let output = py.detach(|| error::drop_spent(future, output));
             let settled = match locals {
                 // The context that is current is the one that would be captured.
                 None => Settled::from_output(py, output),
@@ -152,7 +152,7 @@ where
         }
         let port = Arc::clone(task.link.port());
         if let Err(error) = executor::spawn(task, Threads::Polling) {
-            port.post(Arc::new(Unheard(error)));
+            port.report(error);
         }
     }
 }
@@ -164,20 +164,6 @@ where
 {
     catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
         .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
-}
-
-/// An error that no awaitable can raise, on its way to where it can be reported: a panic of a
-/// cancelled future's drop, or an executor's refusal.
-struct Unheard(PyErr);
-
-impl Deliver for Unheard {
-    fn deliver(self: Arc<Self>, py: Python<'_>) {
-        self.0.clone_ref(py).write_unraisable(py, None);
-    }
-
-    fn closed(self: Arc<Self>, py: Python<'_>) {
-        self.deliver(py);
-    }
 }
 
 /// A future that the executor polls, until its result is on its way to the loop.
@@ -210,7 +196,8 @@ where
             };
             poll_caught(future.as_mut(), cx).map(|output| {
                 let finished = std::mem::replace(stage, Stage::Done(output.map_err(Box::new)));
-                if let Err(panic) = error::drop_caught(finished) {
+                let dropped = error::drop_caught(finished);
+                if let (Err(panic), Stage::Done(Ok(_))) = (dropped, &stage) {
                     *stage = Stage::Done(Err(Box::new(panic)));
                 }
             })
@@ -225,7 +212,7 @@ where
             }
             Visit::Evicted(stage) => {
                 if let Err(panic) = error::drop_caught(stage) {
-                    self.link.port().post(Arc::new(Unheard(panic)));
+                    self.link.port().report(panic);
                 }
                 Poll::Ready(())
             }

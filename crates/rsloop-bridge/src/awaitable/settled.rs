@@ -1,7 +1,5 @@
 //! How a future ended.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -23,17 +21,17 @@ pub(crate) enum Settled {
 }
 
 impl Settled {
-    /// Converts what a Rust future returned. A panic in the conversion is an error, too.
+    /// Converts what a Rust future returned. A panic in the conversion, which may be that of an
+    /// exception's arguments, is an error, too.
     pub(crate) fn from_output<T>(py: Python<'_>, output: PyResult<T>) -> Self
     where
         T: for<'a> IntoPyObject<'a>,
     {
-        let convert = || output.and_then(|value| value.into_py_any(py));
-        let converted = catch_unwind(AssertUnwindSafe(convert));
-        Self::from_result(
-            py,
-            converted.unwrap_or_else(|payload| Err(error::from_panic(payload))),
-        )
+        let converted = error::caught(|| {
+            let value = output.and_then(|value| value.into_py_any(py));
+            Self::from_result(py, value)
+        });
+        converted.unwrap_or_else(|panic| Self::from_result(py, Err(panic)))
     }
 
     /// Sorts a result as a task of asyncio's would.

@@ -91,7 +91,7 @@ where
             });
             match visit {
                 Visit::Used(Poll::Ready(output)) => {
-                    let output = error::drop_caught(future.take()).and(output);
+                    let output = error::drop_spent(future.take(), output);
                     Some(Settled::from_output(py, output))
                 }
                 Visit::Evicted(future) => {

@@ -8,7 +8,7 @@ use std::task::{Context, Wake, Waker};
 
 use pyo3::exceptions::PyLookupError;
 use pyo3::prelude::*;
-use rsloop::rust_async;
+use rsloop::rust_async::{self, Stream as _};
 
 /// An error as a library defines it.
 #[derive(Debug)]
@@ -80,8 +80,46 @@ impl Wake for Panicking {
     }
 }
 
+/// Has a waker that panics in its drop wait for `awaitable`, and drops the wait, with the waker.
+#[pyfunction]
+fn panic_in_dropped_waker(awaitable: Bound<'_, PyAny>) -> PyResult<()> {
+    let mut awaited = rust_async::into_future(awaitable)?;
+    let waker = Waker::from(Arc::new(PanickingInDrop));
+    let polled = pin!(&mut awaited).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    drop(awaited);
+    Ok(())
+}
+
+/// The same for an item of `iterable`.
+#[pyfunction]
+fn panic_in_dropped_waker_of_stream(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+    let mut stream = rust_async::into_stream(iterable)?;
+    let waker = Waker::from(Arc::new(PanickingInDrop));
+    let polled = pin!(&mut stream).poll_next(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    drop(stream);
+    Ok(())
+}
+
+struct PanickingInDrop;
+
+impl Wake for PanickingInDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for PanickingInDrop {
+    fn drop(&mut self) {
+        panic!("the dropped waker's panic");
+    }
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fail_by_question_mark, module)?)?;
     module.add_function(wrap_pyfunction!(pass_through, module)?)?;
-    module.add_function(wrap_pyfunction!(panic_in_waker, module)?)
+    module.add_function(wrap_pyfunction!(panic_in_waker, module)?)?;
+    module.add_function(wrap_pyfunction!(panic_in_dropped_waker, module)?)?;
+    module.add_function(wrap_pyfunction!(panic_in_dropped_waker_of_stream, module)?)
 }

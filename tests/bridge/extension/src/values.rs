@@ -5,10 +5,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rsloop::rust_async;
 
 use crate::gate::Gate;
+use crate::send::End;
+use crate::watch::Drops;
 
 /// Calls a function when it is converted.
 struct Calls(Py<PyAny>);
@@ -63,6 +66,27 @@ fn convert_by_panicking(py: Python<'_>, gate: Option<Gate>) -> PyResult<Bound<'_
     })
 }
 
+/// A future that fails with an exception whose arguments panic when they are converted.
+#[pyfunction]
+#[pyo3(signature = (gate = None, locally = false))]
+fn fail_by_panicking(
+    py: Python<'_>,
+    gate: Option<Gate>,
+    locally: bool,
+) -> PyResult<Bound<'_, PyAny>> {
+    let future = async move {
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        Err::<(), _>(PyValueError::new_err(Panics))
+    };
+    if locally {
+        rust_async::local_future_into_py(py, future)
+    } else {
+        rust_async::future_into_py(py, future)
+    }
+}
+
 /// Panics when it is dropped.
 struct PanicsInDrop;
 
@@ -74,20 +98,25 @@ impl Drop for PanicsInDrop {
 
 /// A future that panics while it is dropped, after it was ready or when it is cancelled.
 #[pyfunction]
-#[pyo3(signature = (gate, locally = false))]
-fn panic_in_drop(py: Python<'_>, gate: Gate, locally: bool) -> PyResult<Bound<'_, PyAny>> {
+#[pyo3(signature = (gate, locally = false, end = End::Value))]
+fn panic_in_drop(
+    py: Python<'_>,
+    gate: Gate,
+    locally: bool,
+    end: End,
+) -> PyResult<Bound<'_, PyAny>> {
     /// A future by hand: its field is dropped with it, not before it is ready.
-    struct Panicking(Gate, PanicsInDrop);
+    struct Panicking(Gate, End, PanicsInDrop);
 
     impl Future for Panicking {
-        type Output = PyResult<()>;
+        type Output = PyResult<&'static str>;
 
-        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PyResult<()>> {
-            pin!(self.0.pass()).poll(cx).map(Ok)
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            pin!(self.0.pass()).poll(cx).map(|()| self.1.reach())
         }
     }
 
-    let future = Panicking(gate, PanicsInDrop);
+    let future = Panicking(gate, end, PanicsInDrop);
     if locally {
         rust_async::local_future_into_py(py, future)
     } else {
@@ -115,8 +144,15 @@ fn fail_with(
 
 /// A coroutine around a future that waits at the gate.
 #[pyfunction]
-fn coroutine_into_py(py: Python<'_>, gate: Gate) -> PyResult<Bound<'_, PyAny>> {
+#[pyo3(signature = (gate, drops = None))]
+fn coroutine_into_py(
+    py: Python<'_>,
+    gate: Gate,
+    drops: Option<Drops>,
+) -> PyResult<Bound<'_, PyAny>> {
+    let token = drops.as_ref().map(Drops::token);
     rust_async::coroutine_into_py(py, async move {
+        let _token = token;
         gate.pass().await;
         Ok("the value")
     })
@@ -174,6 +210,7 @@ fn sum_of_tasks(py: Python<'_>, count: u64) -> PyResult<Bound<'_, PyAny>> {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(convert_by_calling, module)?)?;
     module.add_function(wrap_pyfunction!(convert_by_panicking, module)?)?;
+    module.add_function(wrap_pyfunction!(fail_by_panicking, module)?)?;
     module.add_function(wrap_pyfunction!(panic_in_drop, module)?)?;
     module.add_function(wrap_pyfunction!(fail_with, module)?)?;
     module.add_function(wrap_pyfunction!(coroutine_into_py, module)?)?;
