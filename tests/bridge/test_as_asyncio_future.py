@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import re
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -305,6 +306,35 @@ async def its_states_are_told(make: Make) -> Any:
     with pytest.raises(ValueError, match="the error"):
         future.result()
     return found, weakref.ref(future)() is future
+
+
+@scenario
+async def how_it_is_shown(make: Make) -> Any:
+    def callback(_: object) -> None:
+        """Shown by its name."""
+
+    loop = asyncio.get_running_loop()
+    found: list[str] = []
+    for end in ("value", "error", "cycle", "cancelled"):
+        loop.set_debug(end == "error")
+        future, open_gate = make("value" if end == "cancelled" else end)
+        loop.set_debug(False)
+        for _ in range(4):
+            found.append(repr(future))
+            future.add_done_callback(callback)
+        if end == "cancelled":
+            future.cancel()
+        if end == "cycle":
+            future.remove_done_callback(callback)
+        open_gate()
+        await asyncio.wait([future])
+        if end == "cycle":
+            exception = future.exception()
+            assert exception is not None
+            exception.args = (future,)
+        found.append(repr(future))
+    # A future of asyncio's is made by a method of the loop, in a frame that may be Python's.
+    return [re.sub(r"created at [^ >]+", "created", each.replace("Rust", "")) for each in found]
 
 
 @scenario

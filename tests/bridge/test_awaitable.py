@@ -2,8 +2,11 @@
 
 import asyncio
 import contextvars
+import copy
 import gc
 import inspect
+import pickle
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +15,7 @@ import pytest
 from bridge_tests import (
     Drops,
     Gate,
-    coroutine_into_py,
+    call_from_send,
     fail_with,
     future_into_py,
     local_future_into_py,
@@ -102,6 +105,55 @@ def test_it_is_a_future_and_not_a_coroutine(run: Run) -> None:
         await future
 
     run(main())
+
+
+def test_what_it_has_not_of_asyncios_futures(run: Run) -> None:
+    async def main() -> None:
+        future: Any = future_into_py("value", Gate())
+        for name in ("set_result", "set_exception", "send", "throw", "close", "__dict__"):
+            assert not hasattr(future, name), name
+        with pytest.raises(AttributeError):
+            future.name = "an attribute"
+        for refused in (
+            lambda: type(future)(),
+            lambda: type("Derived", (type(future),), {}),
+            lambda: copy.copy(future),
+            lambda: copy.deepcopy(future),
+            lambda: pickle.dumps(future),
+        ):
+            with pytest.raises(TypeError):
+                refused()
+        assert iter(future) is future
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="call graphs came with 3.14")
+def test_call_graphs_know_the_tasks_alone(run: Run) -> None:
+    graph: Any = getattr(asyncio, "capture_call_graph", None)
+
+    async def main() -> tuple[list[str], int]:
+        gate = Gate()
+        future = future_into_py("value", gate)
+        with pytest.raises(TypeError):
+            graph(future)
+
+        async def inner() -> str:
+            return await future
+
+        async def outer() -> str:
+            return await inner()
+
+        task = asyncio.create_task(outer())
+        through = asyncio.ensure_future(call_from_send(task))
+        await asyncio.sleep(0)
+        found = graph(task)
+        gate.open()
+        await through
+        names = [entry.frame.f_code.co_name for entry in found.call_stack]
+        return names, len(found.awaited_by)
+
+    assert run(main()) == (["inner", "outer"], 0)
 
 
 def test_run_until_complete_accepts_it(loop_factory: Callable[[], Any]) -> None:
@@ -309,31 +361,3 @@ def test_a_pending_awaitable_that_nobody_holds_drops_its_future(run: Run) -> Non
         return drops.wait_for(1)
 
     assert run(main()) == 1
-
-
-def test_a_coroutine_serves_create_task_and_task_groups(run: Run) -> None:
-    async def main() -> None:
-        gate = Gate()
-        coroutine = coroutine_into_py(gate)
-        assert asyncio.iscoroutine(coroutine)
-        assert gate.polls == 0
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine), group.create_task(coroutine_into_py(gate))]
-            asyncio.get_running_loop().call_soon(gate.open_elsewhere)
-        assert [task.result() for task in tasks] == ["the value"] * 2
-        with pytest.raises(RuntimeError, match="already awaited"):
-            await coroutine
-
-    run(main())
-
-
-def test_a_cancelled_coroutine_drops_its_future(run: Run) -> None:
-    async def main() -> None:
-        task = asyncio.create_task(coroutine_into_py(Gate()))
-        await asyncio.sleep(0)
-        task.cancel("why")
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert task.cancelled()
-
-    run(main())

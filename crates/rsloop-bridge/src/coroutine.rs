@@ -1,5 +1,6 @@
 //! Rust futures as Python coroutines, for `create_task` and `TaskGroup`, which accept no futures.
 
+use std::any::type_name;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,11 @@ type Start = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// A coroutine that starts a Rust future when it is first run.
 #[pyclass(frozen, weakref, module = "rsloop_bridge")]
-pub(crate) struct RustCoroutine(Mutex<Stage>);
+pub(crate) struct RustCoroutine {
+    /// The Rust function it is of, for the representations of tasks.
+    name: &'static str,
+    stage: Mutex<Stage>,
+}
 
 enum Stage {
     New(Start),
@@ -28,17 +33,34 @@ where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
+    named_into_py(py, type_name::<F>(), future)
+}
+
+/// As [`into_py`], under the name of another type.
+pub(crate) fn named_into_py<'py, F, T>(
+    py: Python<'py>,
+    name: &'static str,
+    future: F,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
     let start: Start = Box::new(move |py| {
         let awaitable = send::into_py(py, None, future, FirstPoll::InCall)?;
         Ok(awaitable.unbind())
     });
-    let coroutine = RustCoroutine(Mutex::new(Stage::New(start)));
+    let coroutine = RustCoroutine {
+        // What `async` makes is a closure of the function that it is written in.
+        name: name.trim_end_matches("::{{closure}}"),
+        stage: Mutex::new(Stage::New(start)),
+    };
     Ok(Bound::new(py, coroutine)?.into_any())
 }
 
 impl RustCoroutine {
     fn lock(&self) -> MutexGuard<'_, Stage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The awaitable; the first call starts the future.
@@ -64,6 +86,16 @@ impl RustCoroutine {
 
 #[pymethods]
 impl RustCoroutine {
+    #[getter]
+    fn __name__(&self) -> &'static str {
+        self.name
+    }
+
+    #[getter]
+    fn __qualname__(&self) -> &'static str {
+        self.name
+    }
+
     /// Start or resume the coroutine; `value` must be None.
     fn send<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = value.py();
@@ -91,7 +123,7 @@ impl RustCoroutine {
     ) -> PyResult<()> {
         self.close(py)?;
         let exception = match value {
-            Some(value) if value.is_instance_of::<pyo3::exceptions::PyBaseException>() => value,
+            Some(value) if value.is_instance(&kind)? => value,
             Some(value) => kind.call1((value,))?,
             None if kind.is_instance_of::<pyo3::types::PyType>() => kind.call0()?,
             None => kind,
@@ -111,7 +143,7 @@ impl RustCoroutine {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.0.try_lock().as_deref() {
+        match self.stage.try_lock().as_deref() {
             Ok(Stage::Started(awaitable)) => visit.call(awaitable),
             _ => Ok(()),
         }
@@ -121,8 +153,14 @@ impl RustCoroutine {
         drop(self.end());
     }
 
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
+    fn __await__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        // A task, or another coroutine, is at it.
+        if matches!(*slf.lock(), Stage::Started(_)) {
+            return Err(PyRuntimeError::new_err(
+                "coroutine is being awaited already",
+            ));
+        }
+        Ok(slf)
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {

@@ -1,5 +1,6 @@
 //! Event loops that Rust runs.
 
+use std::any::type_name;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,7 +68,7 @@ where
 {
     let slot = Arc::new(Mutex::new(None));
     let filled = Arc::clone(&slot);
-    let coroutine = coroutine::into_py(py, async move {
+    let coroutine = coroutine::named_into_py(py, type_name::<F>(), async move {
         let output = future.await?;
         *filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
         Ok(())

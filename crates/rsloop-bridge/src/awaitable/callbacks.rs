@@ -10,6 +10,15 @@ pub(crate) struct Callback {
     pub(crate) context: Py<PyAny>,
 }
 
+impl Callback {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            function: self.function.clone_ref(py),
+            context: self.context.clone_ref(py),
+        }
+    }
+}
+
 /// Callbacks in the order added. Most awaitables have exactly one.
 #[derive(Default)]
 pub(crate) struct Callbacks {

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
@@ -154,7 +155,7 @@ impl RustFuture {
 
     /// Have the loop call `fn` with this future when it is done, in `context`, or in a copy of
     /// the current one.
-    #[pyo3(signature = (r#fn, *, context = None))]
+    #[pyo3(signature = (r#fn, /, *, context = None))]
     fn add_done_callback(
         slf: &Bound<'_, Self>,
         r#fn: Py<PyAny>,
@@ -189,6 +190,7 @@ impl RustFuture {
     }
 
     /// Remove the callbacks that equal `fn`, and return how many there were.
+    #[pyo3(signature = (r#fn, /))]
     fn remove_done_callback(slf: &Bound<'_, Self>, r#fn: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = slf.py();
         let this = slf.get();
@@ -197,10 +199,7 @@ impl RustFuture {
             .lock()
             .callbacks
             .iter()
-            .map(|callback| Callback {
-                function: callback.function.clone_ref(py),
-                context: callback.context.clone_ref(py),
-            })
+            .map(|callback| callback.clone_ref(py))
             .collect();
         let mut doomed = Vec::new();
         for callback in copies {
@@ -241,22 +240,58 @@ impl RustFuture {
         }
     }
 
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Self::refresh(slf)?;
+    /// As of a future of asyncio's, by the function that makes those.
+    fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static FUTURE_REPR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = slf.py();
-        let (word, object) = match &slf.get().lock().state {
-            None => ("pending", None),
-            Some(Settled::Cancelled(_)) => ("cancelled", None),
-            Some(Settled::Value(value)) => ("finished result", Some(value.clone_ref(py))),
-            Some(Settled::Error { exception, .. }) => (
-                "finished exception",
-                Some(exception.clone_ref(py).into_any()),
-            ),
-        };
-        Ok(match object {
-            Some(object) => format!("<RustFuture {word}={}>", object.bind(py).repr()?),
-            None => format!("<RustFuture {word}>"),
+        let future_repr = FUTURE_REPR.import(py, "asyncio.base_futures", "_future_repr")?;
+        future_repr.call1((slf,))
+    }
+
+    /// One of asyncio's three states. Like the next four, it is for `__repr__`.
+    #[getter]
+    fn _state(slf: &Bound<'_, Self>) -> PyResult<&'static str> {
+        Self::refresh(slf)?;
+        Ok(match slf.get().lock().state {
+            None => "PENDING",
+            Some(Settled::Cancelled(_)) => "CANCELLED",
+            Some(Settled::Value(_) | Settled::Error { .. }) => "FINISHED",
         })
+    }
+
+    #[getter]
+    fn _result(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match &self.lock().state {
+            Some(Settled::Value(value)) => Some(value.clone_ref(py)),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn _exception(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match &self.lock().state {
+            Some(Settled::Error { exception, .. }) => Some(exception.clone_ref(py).into_any()),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn _callbacks(&self, py: Python<'_>) -> Vec<(Py<PyAny>, Py<PyAny>)> {
+        let inner = self.lock();
+        let copies = inner
+            .callbacks
+            .iter()
+            .map(|callback| callback.clone_ref(py));
+        copies.map(|copy| (copy.function, copy.context)).collect()
+    }
+
+    #[getter]
+    fn _source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let inner = self.lock();
+        inner
+            .source_traceback
+            .as_ref()
+            .map(|source| source.clone_ref(py))
     }
 
     #[classmethod]
