@@ -415,6 +415,8 @@ def asan(session: nox.Session) -> None:
 
     Or those that follow `--`, such as `tests/asyncio_contract -k rsloop`, which takes a quarter of
     an hour. Needs Linux, GCC with its sanitizer's runtime, and a nightly Rust.
+    A child of `fork` may hang there, and fail its test: the runtime of GCC 12 has an allocator that
+    is left locked where another thread was in it at the fork.
     """
     if not sys.platform.startswith("linux") or shutil.which("gcc") is None:
         session.skip("AddressSanitizer is set up here for GCC on Linux only")

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -236,3 +237,78 @@ def test_dropping_at_once_never_runs_the_coroutine_and_warns_of_nothing(run: Run
         return ran
 
     assert run(main()) is False
+
+
+@pytest.mark.parametrize("end", ["value", "error"])
+def test_a_task_that_refuses_to_be_cancelled_runs_on(run: Run, end: str) -> None:
+    class Witness:
+        """What the task returns, or raises with."""
+
+    reports: list[Any] = []
+    freed: list[int] = []
+
+    async def main() -> None:
+        gate = Gate()
+        started, asked, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        tasks: list[asyncio.Task[Any] | None] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, report: reports.append(report))
+
+        async def python_side() -> Witness:
+            tasks.append(asyncio.current_task())
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked.set()
+            await asyncio.sleep(0)
+            ended.set()
+            witness = Witness()
+            weakref.finalize(witness, lambda: freed.append(threading.get_ident()))
+            if end == "error":
+                raise ValueError(witness)
+            return witness
+
+        future = bridge_tests.call_and_drop(gate, python_side())
+        await started.wait()
+        gate.open_elsewhere()
+        await future
+        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 10)
+        (task,) = tasks
+        assert task is not None
+        await asyncio.wait([task])
+        assert not task.cancelled()
+        del task
+        tasks.clear()
+        await asyncio.sleep(0)
+        gc.collect()
+
+    run(main())
+    assert (reports, freed) == ([], [threading.get_ident()])
+
+
+def test_what_is_dropped_after_its_task_ended_cancels_nothing(run: Run) -> None:
+    async def main() -> None:
+        freed: list[int] = []
+
+        class Witness:
+            pass
+
+        async def python_side() -> Witness:
+            witness = Witness()
+            weakref.finalize(witness, lambda: freed.append(threading.get_ident()))
+            return witness
+
+        task = asyncio.ensure_future(python_side())
+        started = bridge_tests.Started(task)
+        await asyncio.wait([task])
+        # Its callbacks, of which Rust's is one, run in the next turn at the latest.
+        await asyncio.sleep(0)
+        assert (task.done(), task.cancelled()) == (True, False)
+        started.drop_elsewhere()
+        del task
+        while not freed:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert freed == [threading.get_ident()]
+
+    run(main())

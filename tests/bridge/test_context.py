@@ -2,13 +2,15 @@
 
 import asyncio
 import contextvars
+import gc
+import weakref
 from collections.abc import Awaitable
 
 import bridge_tests
 import pytest
-from bridge_tests import Gate, Locals
+from bridge_tests import Drops, Gate, Locals
 
-from .conftest import Run
+from .conftest import LoopFactory, Run
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="none")
 
@@ -142,3 +144,32 @@ def test_a_loop_that_runs_inside_a_blocking_call_is_the_current_one(run: Run) ->
         return await bridge_tests.call_blocking(lambda: asyncio.run(inner()))
 
     assert run(main()) == "inner"
+
+
+def test_locals_of_a_future_that_is_not_send_are_refused_on_another_thread(run: Run) -> None:
+    async def main() -> None:
+        gate, drops = Gate(), Drops()
+        captured = Locals()
+        with pytest.raises(RuntimeError, match="on the thread of its event loop"):
+            await asyncio.to_thread(captured.local_future, gate, drops)
+        assert (gate.polls, drops.count) == (0, 1)
+        gate.open()
+        assert await captured.local_future(gate, drops) == "the value"
+
+    run(main())
+
+
+def test_locals_keep_their_loop_alive(loop_factory: LoopFactory) -> None:
+    async def capture() -> Locals:
+        return Locals()
+
+    loop = loop_factory()
+    captured = loop.run_until_complete(capture())
+    loop.close()
+    alive = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert captured.event_loop is alive()
+    del captured
+    gc.collect()
+    assert alive() is None

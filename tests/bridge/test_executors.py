@@ -1,13 +1,17 @@
-"""The executors, blocking calls, and loops that Rust runs."""
+"""The executors, what runs on them, and blocking calls."""
 
 import asyncio
-import threading
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import bridge_tests
 import pytest
 from bridge_tests import Drops, Gate, RustPanic
 
-from .conftest import LoopFactory, Run
+from .conftest import Run
 
 
 @pytest.mark.parametrize("locally", [False, True], ids=["Send", "local"])
@@ -65,45 +69,95 @@ def test_a_blocking_call_that_is_cancelled_runs_to_its_end(run: Run) -> None:
     assert run(main()) == 1
 
 
-async def text() -> str:
-    await asyncio.sleep(0)
-    return type(asyncio.get_running_loop()).__module__
+@pytest.mark.parametrize("library", ["async-std", "smol", "tokio"])
+def test_sockets_work_of_each_library_that_the_executor_serves(
+    run: Run, library: "bridge_tests.Library"
+) -> None:
+    if library == "tokio" != bridge_tests.executor():
+        pytest.skip("tokio's sockets need its executor")
+
+    async def main() -> list[str]:
+        texts = [f"text {number}" for number in range(5)]
+        return await asyncio.gather(*[bridge_tests.echo(library, text) for text in texts])
+
+    assert run(main()) == [f"text {number}" for number in range(5)]
 
 
-def test_rust_runs_a_loop_of_its_own() -> None:
-    assert bridge_tests.run(text).startswith("rsloop")
-
-
-def test_rust_runs_a_loop_in_another_thread() -> None:
-    found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(bridge_tests.run(text)))
-    thread.start()
-    thread.join()
-    assert found[0].startswith("rsloop")
-
-
-def test_errors_pass_through_the_loop_that_rust_runs() -> None:
-    async def fail() -> str:
-        raise LookupError("the cause")
-
-    with pytest.raises(LookupError, match=r"^the cause$"):
-        bridge_tests.run(fail)
-
-
-def test_rust_runs_a_loop_that_exists(loop_factory: LoopFactory) -> None:
-    loop = loop_factory()
-    try:
-        for _ in range(2):
-            assert bridge_tests.run_until_complete(loop, text) == type(loop).__module__
-    finally:
-        loop.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        bridge_tests.run_until_complete(loop, text)
-
-
-def test_rust_runs_no_loop_inside_of_one(run: Run) -> None:
+def test_timers_and_tasks_of_async_std_and_smol_work_on_every_executor(run: Run) -> None:
     async def main() -> None:
-        with pytest.raises(RuntimeError, match="cannot be called from a running event loop"):
-            bridge_tests.run(text)
+        assert await bridge_tests.sleep_by_async_std() == "slept"
+        assert await bridge_tests.sleep_by_smol() == "slept"
+        assert await bridge_tests.sum_of_tasks(10) == 45
 
     run(main())
+
+
+# How many blocking calls an executor has at a time, where the environment says one.
+BLOCKING = {"async-std": 1, "smol": 1, "tokio": 512}
+
+BUSY = """
+import asyncio, importlib, sys
+import bridge_tests
+from bridge_tests import Drops, Gate
+
+async def main():
+    busy = Gate()
+    before = [bridge_tests.spawn_blocking_into_py("value", busy) for _ in range(int(sys.argv[2]))]
+    assert busy.wait_for_polls(len(before))
+    gate, drops = Gate(), Drops()
+    cancelled = bridge_tests.spawn_blocking_into_py("value", gate, drops)
+    assert cancelled.cancel()
+    assert drops.count == 1
+    after = bridge_tests.spawn_blocking_into_py("value")
+    busy.open()
+    assert await asyncio.gather(*before, after) == ["the value"] * (len(before) + 1)
+    assert gate.polls == 0
+
+with asyncio.Runner(loop_factory=importlib.import_module(sys.argv[1]).new_event_loop) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", "rsloop"])
+def test_a_blocking_call_that_is_cancelled_before_it_begins_never_runs(loop: str) -> None:
+    if loop == "uvloop":
+        pytest.importorskip(loop)
+    threads = BLOCKING.get(bridge_tests.executor())
+    if threads is None:
+        pytest.skip("this executor has a thread for each call, which begins at once")
+    run_alone(BUSY, loop, str(threads), BLOCKING_MAX_THREADS="1")
+
+
+THREADS = """
+import asyncio, pathlib
+import bridge_tests
+
+async def main():
+    assert await bridge_tests.spawn_into_py("value") == "the value"
+    names = [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
+    print(len([name for name in names if name.startswith("smol")]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are not listed here")
+def test_smol_has_the_threads_that_the_environment_says() -> None:
+    if bridge_tests.executor() != "smol":
+        pytest.skip("another executor")
+    assert [run_alone(THREADS), run_alone(THREADS, SMOL_THREADS="3")] == ["1\n", "3\n"]
+
+
+def run_alone(script: str, *arguments: str, **environment: str) -> str:
+    """Run a script in a process of its own, which is to be silent; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "SMOL_THREADS"}
+        | environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout

@@ -1,6 +1,7 @@
 """Rust streams in Python, and Python's asynchronous iterators in Rust."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 from collections.abc import AsyncIterator
@@ -296,3 +297,22 @@ def test_a_closed_loop_refuses_to_iterate(loop_factory: LoopFactory) -> None:
     iterator = items(1)
     with pytest.raises(RuntimeError, match="closed"):
         captured.iterate(iterator)
+
+
+def test_break_leaves_an_iterator_that_has_a_name_open(run: Run) -> None:
+    async def main() -> tuple[list[int], int, int]:
+        drops = Drops()
+        stream = bridge_tests.numbers(5, None, drops)
+        found: list[int] = []
+        for _ in range(2):
+            async for number in stream:
+                found.append(number)
+                break
+        before = drops.count
+        async with contextlib.aclosing(stream):
+            async for number in stream:
+                found.append(number)
+                break
+        return found, before, drops.count
+
+    assert run(main()) == ([1, 2, 3], 0, 1)

@@ -1,9 +1,13 @@
 //! Python awaitables awaited from Rust.
 
+use std::rc::Rc;
+use std::sync::Mutex;
+
 use pyo3::prelude::*;
-use rsloop::rust_async::{self, TaskLocals};
+use rsloop::rust_async::{self, PythonFuture, TaskLocals};
 
 use crate::gate::Gate;
+use crate::watch::Drops;
 
 /// Awaits `awaitable` from a `Send` future, which starts it in the call.
 #[pyfunction]
@@ -35,7 +39,7 @@ fn call_from_worker(
 fn call_from_local(py: Python<'_>, awaitable: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
     let locals = rust_async::get_current_locals(py)?;
     rust_async::local_future_into_py_with_locals(py, locals.clone(), async move {
-        let not_send = std::rc::Rc::new(());
+        let not_send = Rc::new(());
         let result = start(&locals, awaitable)?.await;
         drop(not_send);
         result
@@ -114,6 +118,24 @@ fn start_and_drop(captured: &Locals, awaitable: Bound<'_, PyAny>) -> PyResult<()
     Ok(())
 }
 
+/// A Rust future of an awaitable that is started, and that nobody polls.
+#[pyclass(frozen)]
+struct Started(Mutex<Option<PythonFuture>>);
+
+#[pymethods]
+impl Started {
+    #[new]
+    fn new(awaitable: Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(Mutex::new(Some(rust_async::into_future(awaitable)?))))
+    }
+
+    /// Drops it on a thread that is not attached.
+    fn drop_elsewhere(&self, py: Python<'_>) {
+        let future = self.0.lock().unwrap().take();
+        py.detach(|| std::thread::spawn(move || drop(future)).join().unwrap());
+    }
+}
+
 /// Captured locals, for Python to carry about.
 #[pyclass(frozen)]
 struct Locals(TaskLocals);
@@ -156,6 +178,21 @@ impl Locals {
         Ok(())
     }
 
+    /// A future that is not `Send`, for these locals, made on whichever thread calls.
+    fn local_future<'py>(
+        &self,
+        py: Python<'py>,
+        gate: Gate,
+        drops: &Drops,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let token = Rc::new(drops.token());
+        rust_async::local_future_into_py_with_locals(py, self.0.clone(), async move {
+            gate.pass().await;
+            drop(token);
+            Ok("the value")
+        })
+    }
+
     /// A future that waits at the gate, for these locals, made on whichever thread calls.
     fn future<'py>(&self, py: Python<'py>, gate: Gate) -> PyResult<Bound<'py, PyAny>> {
         rust_async::future_into_py_with_locals(py, self.0.clone(), async move {
@@ -165,12 +202,13 @@ impl Locals {
     }
 }
 
-fn start(locals: &TaskLocals, awaitable: Py<PyAny>) -> PyResult<rust_async::PythonFuture> {
+fn start(locals: &TaskLocals, awaitable: Py<PyAny>) -> PyResult<PythonFuture> {
     Python::attach(|py| rust_async::into_future_with_locals(locals, awaitable.into_bound(py)))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Locals>()?;
+    module.add_class::<Started>()?;
     module.add_function(wrap_pyfunction!(call_from_send, module)?)?;
     module.add_function(wrap_pyfunction!(call_from_worker, module)?)?;
     module.add_function(wrap_pyfunction!(call_from_local, module)?)?;

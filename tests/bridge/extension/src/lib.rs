@@ -4,7 +4,9 @@
 mod calls;
 mod errors;
 mod executors;
+mod functions;
 mod gate;
+mod libraries;
 mod local;
 mod send;
 mod streams;
@@ -18,7 +20,9 @@ fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     calls::register(module)?;
     errors::register(module)?;
     executors::register(module)?;
+    functions::register(module)?;
     gate::register(module)?;
+    libraries::register(module)?;
     local::register(module)?;
     send::register(module)?;
     streams::register(module)?;
