@@ -125,6 +125,71 @@ def test_exit_while_a_daemon_thread_is_busy_with_a_loop(loop_kind: str, busy: st
         assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 
 
+LINGERING = """
+import asyncio, gc, threading, time, weakref
+loop = Loop()
+entered, leaving = threading.Lock(), threading.Lock()
+entered.acquire()
+leaving.acquire()
+kept = []
+def linger(*_):
+    entered.release()
+    while True:
+        pass
+def weak_reference():
+    kept.append(weakref.ref(loop.call_soon(int), linger))
+def delay():
+    class Delay:
+        __radd__ = linger
+    loop.call_soon(loop.call_later, Delay(), print)
+def number():
+    class Number:
+        __float__ = __lt__ = __gt__ = linger
+    loop.call_soon(loop.call_at, Number(), print)
+    loop.call_soon(loop.call_at, Number(), print)
+def pieces():
+    class Pieces:
+        __iter__ = linger
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport):
+            loop.call_soon(transport.writelines, Pieces())
+    async def main():
+        server = await loop.create_server(Protocol, "127.0.0.1", 0)
+        kept.append(await loop.create_connection(Protocol, *server.sockets[0].getsockname()))
+    kept.append(loop.create_task(main()))
+def collection():
+    class Garbage:
+        __del__ = linger
+        def __init__(self):
+            self.itself = self
+    gc.collect()
+    gc.disable()
+    gc.set_threshold(1)
+    Garbage()
+    # No Python code runs between the allocations and the poll, which is due by then.
+    loop.call_soon(gc.enable)
+    loop.call_soon(kept.extend, map(list, [()] * 10))
+    loop.call_soon(time.sleep, 0.001)
+    loop.call_soon(loop.call_soon, int)
+loop.call_soon(leaving.acquire)
+LINGERING()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+# In between this thread makes nothing that could begin a collection here.
+leaving.release()
+entered.acquire()
+print("leaving")
+"""
+
+
+@pytest.mark.parametrize("lingering", ["weak_reference", "delay", "number", "pieces", "collection"])
+def test_exit_while_a_daemon_thread_lingers_in_what_a_loop_called(
+    loop_kind: str, lingering: str
+) -> None:
+    program = LINGERING.replace("LINGERING", lingering)
+    done = run_program(loop_kind, program, "-W", "ignore")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
+
+
 def test_a_forked_child_runs_a_loop_of_its_own(loop_kind: str) -> None:
     program = """
 import asyncio, os

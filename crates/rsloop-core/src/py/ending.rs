@@ -9,13 +9,16 @@
 //! tells it by `--wrap` that `f` means `__wrap_f`, and `__real_f` the `f` of Python.
 //!
 //! What PyO3 does for `PyGILState_Ensure` and `PyEval_RestoreThread` is the same.
+//!
+//! Two ways into Python code have no wrapper: `PySys_Audit`, which is variadic, and on 3.11 any
+//! allocation, which may begin a collection there.
 
-use std::ffi::c_int;
+use std::ffi::{c_double, c_int};
 use std::mem;
 use std::thread;
 use std::time::Duration;
 
-use pyo3::ffi::{Py_ssize_t, PyObject};
+use pyo3::ffi::{Py_buffer, Py_ssize_t, PyObject};
 
 /// Lets the thread hang when it is dropped, which only unwinding does.
 struct Hang;
@@ -89,7 +92,31 @@ wrap! {
     PyObject_Size, __wrap_PyObject_Size, __real_PyObject_Size(object: Object) -> Py_ssize_t;
     PyObject_RichCompare, __wrap_PyObject_RichCompare,
         __real_PyObject_RichCompare(one: Object, other: Object, operation: c_int) -> Object;
+    PyObject_SetItem, __wrap_PyObject_SetItem,
+        __real_PyObject_SetItem(object: Object, key: Object, value: Object) -> c_int;
+    PyObject_IsInstance, __wrap_PyObject_IsInstance,
+        __real_PyObject_IsInstance(object: Object, class: Object) -> c_int;
+    PyObject_IsSubclass, __wrap_PyObject_IsSubclass,
+        __real_PyObject_IsSubclass(derived: Object, class: Object) -> c_int;
+    PyObject_Repr, __wrap_PyObject_Repr, __real_PyObject_Repr(object: Object) -> Object;
+    PyObject_Str, __wrap_PyObject_Str, __real_PyObject_Str(object: Object) -> Object;
+    PyObject_GetIter, __wrap_PyObject_GetIter, __real_PyObject_GetIter(object: Object) -> Object;
     PyIter_Next, __wrap_PyIter_Next, __real_PyIter_Next(iterator: Object) -> Object;
+    PyNumber_Add, __wrap_PyNumber_Add,
+        __real_PyNumber_Add(one: Object, other: Object) -> Object;
+    PyNumber_Index, __wrap_PyNumber_Index, __real_PyNumber_Index(object: Object) -> Object;
+    PyFloat_AsDouble, __wrap_PyFloat_AsDouble,
+        __real_PyFloat_AsDouble(object: Object) -> c_double;
+    PyObject_GetBuffer, __wrap_PyObject_GetBuffer,
+        __real_PyObject_GetBuffer(object: Object, view: *mut Py_buffer, flags: c_int) -> c_int;
+    PyBuffer_Release, __wrap_PyBuffer_Release, __real_PyBuffer_Release(view: *mut Py_buffer);
+    PyMemoryView_FromObject, __wrap_PyMemoryView_FromObject,
+        __real_PyMemoryView_FromObject(object: Object) -> Object;
+    PyObject_ClearWeakRefs, __wrap_PyObject_ClearWeakRefs,
+        __real_PyObject_ClearWeakRefs(object: Object);
+    PyErr_CheckSignals, __wrap_PyErr_CheckSignals, __real_PyErr_CheckSignals() -> c_int;
+    PyErr_WriteUnraisable, __wrap_PyErr_WriteUnraisable,
+        __real_PyErr_WriteUnraisable(object: Object);
     PyImport_Import, __wrap_PyImport_Import, __real_PyImport_Import(name: Object) -> Object;
 }
 
