@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import LoopFactory, wakeup_descriptor
+from .conftest import LoopFactory, stdlib_fault, wakeup_descriptor
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
@@ -109,6 +109,40 @@ def test_removing_restores_pythons_handler_of_sigint(loop: Loop) -> None:
     assert signal.getsignal(signal.SIGINT) is not before
     loop.remove_signal_handler(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_removing_restores_the_default_action_whatever_was_there_before(loop: Loop) -> None:
+    defaults = {
+        signal.SIGUSR1: signal.SIG_DFL,
+        signal.SIGPIPE: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, lambda *_: None) for number in defaults}
+    try:
+        for number in defaults:
+            loop.add_signal_handler(number, print)
+            loop.add_signal_handler(number, print)
+            assert loop.remove_signal_handler(number)
+        assert {number: signal.getsignal(number) for number in defaults} == defaults
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_another_loop_hears_its_signals_again(
+    loop: Loop, loop_factory: LoopFactory, loop_kind: str
+) -> None:
+    stdlib_fault(loop_kind, "takes the wakeup descriptor away from other loops for good")
+    loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+    other = loop_factory()
+    other.add_signal_handler(signal.SIGUSR2, print)
+    other.close()
+    distant = loop.call_later(300, pytest.fail, "the distant timer fired")
+    loop.call_soon(send, signal.SIGUSR1)
+    loop.run_forever()
+    distant.cancel()
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert wakeup_descriptor() == -1
 
 
 def test_removing_what_was_never_added(loop: Loop) -> None:
@@ -287,6 +321,30 @@ def test_runner_turns_sigint_into_keyboard_interrupt(loop_factory: LoopFactory) 
         runner.run(main())
     assert cancelled == ["main"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_runner_handles_sigint_again_after_a_main_that_handled_it_itself(
+    loop_factory: LoopFactory,
+) -> None:
+    async def handling() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, pytest.fail, "nobody sent it")
+
+    async def main() -> None:
+        try:
+            asyncio.get_running_loop().call_soon(send, signal.SIGINT)
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append("main")
+            raise
+
+    cancelled: list[str] = []
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(handling())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    assert cancelled == ["main"]
 
 
 def test_runner_lets_main_swallow_the_cancellation(loop_factory: LoopFactory) -> None:

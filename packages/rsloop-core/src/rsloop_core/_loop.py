@@ -59,7 +59,6 @@ class Loop(
         "_numbers_read",
         "_old_agen_hooks",
         "_pair_process",
-        "_replaced_handlers",
         "_replaced_wakeup_fd",
         "_selector",
         "_signal_handlers",

@@ -44,8 +44,6 @@ class Signals(asyncio.SelectorEventLoop):
     _csock: socket.socket | None
     #: The process that opened the pair.
     _pair_process: int
-    #: The handlers that add_signal_handler() replaced, by signal.
-    _replaced_handlers: dict[int, Any]
     #: The wakeup descriptor that the first add_signal_handler() replaced.
     _replaced_wakeup_fd: int
     #: What tells which signals came when the pair had no room for their numbers.
@@ -62,7 +60,6 @@ class Signals(asyncio.SelectorEventLoop):
 
     def _make_self_pipe(self) -> None:
         self._ssock = self._csock = None
-        self._replaced_handlers = {}
         self._replaced_wakeup_fd = _NONE
         self._noted_signals = Noted()
         self._numbers_read = 0
@@ -193,8 +190,6 @@ class Signals(asyncio.SelectorEventLoop):
         """
         self._check_closed()
         first = not self._signal_handlers
-        known = sig in self._signal_handlers
-        replaced = signal.getsignal(sig) if sig in signal.valid_signals() else None
         own_fd = self._open_signal_pair().fileno()
         wakeup_fd = _current_wakeup_fd()
         try:
@@ -208,30 +203,25 @@ class Signals(asyncio.SelectorEventLoop):
             signal.siginterrupt(sig, False)
             # Again, without asyncio's wish for a warning: a full socket loses nothing here.
             signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
-        if not known:
-            self._replaced_handlers[sig] = replaced
         if first and wakeup_fd != own_fd:
             self._replaced_wakeup_fd = wakeup_fd
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Take the handler of the signal sig away and return whether there was one.
 
-        The handler and the wakeup descriptor that add_signal_handler() found come back. Follows
+        The default action comes back, whatever was there before. Follows
         asyncio.loop.remove_signal_handler.
 
-        Differs: asyncio sets the default action whatever was there before.
+        Differs: with the last handler, the wakeup descriptor that add_signal_handler() found
+        comes back.
         """
         removed = super().remove_signal_handler(sig)
-        if removed:
-            replaced = self._replaced_handlers.pop(sig, None)
-            if replaced is not None:  # None: a handler that was not installed from Python
-                signal.signal(sig, replaced)
-            if not self._signal_handlers:
-                found, self._replaced_wakeup_fd = self._replaced_wakeup_fd, _NONE
-                if found != _NONE:
-                    signal.set_wakeup_fd(found)
-                elif self._guarding and self._csock is not None:
-                    signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+        if removed and not self._signal_handlers:
+            found, self._replaced_wakeup_fd = self._replaced_wakeup_fd, _NONE
+            if found != _NONE:
+                signal.set_wakeup_fd(found)
+            elif self._guarding and self._csock is not None:
+                signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         return removed
 
 
