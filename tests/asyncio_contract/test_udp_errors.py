@@ -234,7 +234,11 @@ def test_datagram_received_that_raises_goes_to_the_handler(run: Run) -> None:
         await one[1].until(lambda: len(one[1].received) == 3)
         await asyncio.sleep(0)
         assert [type(context["exception"]) for context in contexts] == [ZeroDivisionError] * 3
-        assert all(context["message"].startswith("Exception in callback") for context in contexts)
+        expected = "Exception in callback _SelectorDatagramTransport._read_ready()"
+        assert [context["message"] for context in contexts] == [expected] * 3
+        for context in contexts:
+            assert sorted(context) == ["exception", "handle", "message"]
+            assert isinstance(context["handle"], asyncio.Handle)
         assert not one[0].is_closing()
         await close(one)
 
@@ -247,14 +251,41 @@ def test_error_received_that_raises_goes_to_whoever_called_it(run: Run) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: contexts.append(context))
         one = await endpoint(FailingToReceive, remote_addr=unused_address())
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError) as raised:
             one[0].sendto(bytes(100_000))
+        assert raised.value.__context__ is one[1].errors[0]
         assert contexts == []
         one[0].sendto(b"to nobody")
         await one[1].until(lambda: len(one[1].errors) == 2)
         await asyncio.sleep(0)
         assert [type(context["exception"]) for context in contexts] == [ZeroDivisionError]
         assert not one[0].is_closing()
+        await close(one)
+
+    run(main())
+
+
+def test_what_a_queued_datagram_makes_raise_goes_to_the_handler(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        contexts: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: contexts.append(context))
+        own = str(tmp_path / "one")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            path = str(tmp_path / "peer")
+            peer.bind(path)
+            peer.setblocking(False)
+            one = await endpoint(FailingToReceive, local_addr=own, family=socket.AF_UNIX)
+            while one[0].get_write_buffer_size() == 0:
+                one[0].sendto(b"x", path)
+            one[0].sendto(b"to nobody", str(tmp_path / "missing"))
+            one[0].sendto(b"good", path)
+            assert await drain(one, peer, 1) == [b"good"]
+        (context,) = contexts
+        expected = "Exception in callback _SelectorDatagramTransport._sendto_ready()"
+        assert context["message"] == expected
+        assert sorted(context) == ["exception", "handle", "message"]
+        assert context["exception"].__context__ is one[1].errors[0]
         await close(one)
 
     run(main())

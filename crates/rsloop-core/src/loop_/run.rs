@@ -238,13 +238,14 @@ fn report(slf: &Bound<'_, PyAny>, handle: &Handle, error: PyErr) -> PyResult<()>
 pub(crate) fn report_call(
     slf: &Bound<'_, LoopBase>,
     callback: &Bound<'_, PyAny>,
-    argument: &Bound<'_, PyAny>,
+    argument: Option<&Bound<'_, PyAny>>,
     context: Borrowed<'_, '_, PyAny>,
     error: PyErr,
 ) -> PyResult<()> {
+    let argument = argument.map(Bound::as_ptr);
     let call = Call {
         callback: callback.as_ptr(),
-        arguments: &[argument.as_ptr()],
+        arguments: argument.as_slice(),
     };
     let handle = Handle::new(slf.py(), &call, Some(context))?;
     report(slf.as_any(), &handle, error)

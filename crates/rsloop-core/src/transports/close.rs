@@ -111,7 +111,7 @@ fn run_lost(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let (context, error) = (context.bind_borrowed(py), error.bind(py));
     context::run_in(context, || stream.lose(transport, error)).or_else(|raised| {
         let lost = transport.getattr(intern!(py, "_call_connection_lost"))?;
-        report_call(loop_.bind(py), &lost, error, context, raised)
+        report_call(loop_.bind(py), &lost, Some(error), context, raised)
     })
 }
 

@@ -159,7 +159,7 @@ fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let made = || protocol.call_method1(intern!(py, "connection_made"), (transport,));
     let told = context::run_in(context, made).map(drop).or_else(|error| {
         let made = protocol.getattr(intern!(py, "connection_made"))?;
-        report_call(loop_.bind(py), &made, transport, context, error)
+        report_call(loop_.bind(py), &made, Some(transport), context, error)
     });
     // Whatever the protocol has said to that.
     told.and(begin(transport, stream, opening.read_context))

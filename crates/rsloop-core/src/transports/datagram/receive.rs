@@ -10,7 +10,7 @@ use rsloop_reactor::{Interest, datagram};
 
 use super::state::Datagram;
 use crate::error::os_error;
-use crate::loop_::LoopBase;
+use crate::loop_::{LoopBase, report_call};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
@@ -84,7 +84,8 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
         })
     });
     let Some(turn) = turn else { return Ok(()) };
-    context::run_in(turn.context.bind_borrowed(py), || {
+    let context = turn.context.bind_borrowed(py);
+    context::run_in(context, || {
         let received = if turn.by_kernel {
             this.receive(py, &turn)
         } else {
@@ -109,6 +110,10 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
             Err(error) if error.is_instance_of::<PyOSError>(py) => this.tell_of_error(py, error),
             Err(error) => fatal(transport, error, "Fatal read error on datagram transport"),
         }
+    })
+    .or_else(|raised| {
+        let ready = transport.getattr(intern!(py, "_read_ready"))?;
+        report_call(turn.loop_.bind(py), &ready, None, context, raised)
     })
 }
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::queue::Waiting;
 use super::state::Datagram;
 use crate::error::os_error;
+use crate::loop_::report_call;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
@@ -112,16 +113,21 @@ fn is_closing(slf: &Bound<'_, PyAny>, this: &Datagram, args: Args<'_, '_>) -> Py
 pub(in crate::transports) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let this = Datagram::of_transport(transport)?;
-    let context = this.state.with(py, |state| {
+    let turn = this.state.with(py, |state| {
         if state.conn_lost > 0 {
             return None;
         }
-        Some(state.write_context.as_ref()?.clone_ref(py))
+        let context = state.write_context.as_ref()?.clone_ref(py);
+        Some((context, state.loop_.as_ref()?.clone_ref(py)))
     });
-    let Some(context) = context else {
+    let Some((context, loop_)) = turn else {
         return Ok(());
     };
-    context::run_in(context.bind_borrowed(py), || this.flush(transport))
+    let context = context.bind_borrowed(py);
+    context::run_in(context, || this.flush(transport)).or_else(|raised| {
+        let ready = transport.getattr(intern!(py, "_sendto_ready"))?;
+        report_call(loop_.bind(py), &ready, None, context, raised)
+    })
 }
 
 /// What became of a datagram that was offered to the kernel.
@@ -289,7 +295,16 @@ impl Datagram {
         });
         if let Some(protocol) = protocol {
             let error = error.into_value(py);
-            protocol.call_method1(py, intern!(py, "error_received"), (error,))?;
+            protocol
+                .call_method1(py, intern!(py, "error_received"), (&error,))
+                .or_else(|raised| {
+                    let raised_in = raised.value(py).getattr(intern!(py, "__context__"))?;
+                    if raised_in.is_none() && !raised.value(py).is(&error) {
+                        let context = intern!(py, "__context__");
+                        raised.value(py).setattr(context, &error)?;
+                    }
+                    Err(raised)
+                })?;
         }
         Ok(())
     }
