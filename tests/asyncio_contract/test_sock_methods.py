@@ -354,6 +354,19 @@ def test_data_and_cancellation_in_the_same_turn(run: Run, pair: Pair) -> None:
     run(main())
 
 
+def test_a_buffer_may_be_resized_once_its_sending_is_cancelled(run: Run, pair: Pair) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        data = bytearray(3_000_000)
+        with pytest.raises(TimeoutError) as raised:
+            async with asyncio.timeout(0):
+                await loop.sock_sendall(pair[0], data)
+        data.clear()  # while what was raised keeps the frames that it came through
+        assert raised.value.__cause__ is not None
+
+    run(main())
+
+
 def test_nothing_is_watched_after_an_operation(run: Run, pair: Pair) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

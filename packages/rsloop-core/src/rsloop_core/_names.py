@@ -45,6 +45,7 @@ class Names(asyncio.SelectorEventLoop):
         if (
             socket.getaddrinfo is getaddrinfo
             and not self._debug
+            and isinstance(flags, int)
             and not flags & ~_HARMLESS
             and _is_numeric(port)
             and _is_literal(host)

@@ -73,17 +73,21 @@ class SockMethods(asyncio.SelectorEventLoop):
         sent = self._send(sock, data) or 0
         if type(data) is bytes and sent == len(data):
             return
-        view = memoryview(data)
-        if sent == view.nbytes:
-            return
-        rest = view.cast("B")[sent:]
+        with memoryview(data) as view:
+            if sent == view.nbytes:
+                return
+            rest = view.cast("B")[sent:]
 
         def send_more() -> bool | None:
             nonlocal rest
             rest = rest[self._send(sock, rest) or 0 :]
             return None if rest else True
 
-        await self._when_writable(sock, send_more)
+        try:
+            await self._when_writable(sock, send_more)
+        finally:
+            # What is raised keeps this frame, and a bytearray cannot be resized while it is viewed.
+            rest.release()
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send data as a datagram to address. Follows asyncio.loop.sock_sendto."""
