@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -10,13 +11,13 @@ import subprocess
 import sys
 import time
 from asyncio import constants
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .conftest import Run, stdlib_fault
+from .descriptors import few_descriptors
 from .recorders import Calls, Recorder
 
 
@@ -225,27 +226,6 @@ def test_a_failed_connection_does_not_end_the_listening(
     run(main())
 
 
-@contextlib.contextmanager
-def few_descriptors(left: int) -> Iterator[None]:
-    """Leave the process so many free descriptors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    held = [os.open("/dev/null", os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 20, hard))
-    try:
-        while True:
-            try:
-                held.append(os.dup(held[0]))
-            except OSError:
-                break
-        for _ in range(left):
-            os.close(held.pop())
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in held:
-            os.close(descriptor)
-
-
 def test_want_of_descriptors_is_waited_out(run: Run, loop_kind: str) -> None:
     stdlib_fault(loop_kind, "reports it a hundred times a second")
 
@@ -282,6 +262,87 @@ def test_want_of_descriptors_is_waited_out(run: Run, loop_kind: str) -> None:
         await counter.closed()
 
     run(main())
+
+
+class Wanting(socket.socket):
+    """A listening socket that wants something three times, and then accepts."""
+
+    number = 0
+    wants = 3
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.wants:
+            self.wants -= 1
+            raise OSError(self.number, os.strerror(self.number))
+        return super().accept()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_every_want_that_passes_is_told_once(
+    run: Run, loop_kind: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    stdlib_fault(loop_kind, "reports it with each attempt")
+    monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reports = Reports()
+        loop.set_exception_handler(reports)
+        counter = Counter()
+        listener = Wanting()
+        listener.number = number
+        listener.bind(("127.0.0.1", 0))
+        server = await loop.create_server(counter, sock=listener)
+        with connecting(listener.getsockname()):
+            await counter.until(lambda: bool(counter.transports))
+        assert listener.wants == 0
+        assert [context["exception"].errno for context in reports.contexts] == [number]
+        server.close()
+        await counter.closed()
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["debug mode", "task factory", "unix"])
+def test_want_of_descriptors_however_connections_are_accepted(
+    run: Run, loop_kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    stdlib_fault(loop_kind, "reports it a hundred times a second")
+    monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
+
+    def task(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> "asyncio.Task[Any]":
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        if way == "task factory":
+            loop.set_task_factory(task)
+        reports = Reports()
+        loop.set_exception_handler(reports)
+        counter = Counter()
+        if way == "unix":
+            server = await loop.create_unix_server(counter, tmp_path / "server")
+        else:
+            server = await loop.create_server(counter, "127.0.0.1", 0)
+        listener = server.sockets[0]
+        await asyncio.sleep(0.01)  # the loop opens its descriptors for signals
+        with socket.socket(listener.family) as one, socket.socket(listener.family) as two:
+            with few_descriptors(1):
+                one.connect(listener.getsockname())
+                two.connect(listener.getsockname())
+                await reports.until(lambda: bool(reports.contexts))
+                await asyncio.sleep(0.1)
+                assert len(counter.transports) == 1
+            await counter.until(lambda: len(counter.transports) == 2)
+        [report] = reports.contexts
+        assert report["message"] == "socket.accept() out of system resource"
+        assert report["exception"].errno == errno.EMFILE
+        server.close()
+        await counter.closed()
+
+    run(main(), debug=way == "debug mode")
 
 
 def test_server_closed_while_it_wants_descriptors(

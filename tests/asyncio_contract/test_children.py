@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from .conftest import NOT_EARLY_311, Log, LoopFactory, Run, open_descriptors, stdlib_fault
+from .descriptors import few_descriptors
 from .test_subprocess import PIPE, PYTHON, child_watcher, settle
 
 __all__ = ["child_watcher"]
@@ -450,6 +452,30 @@ def test_closing_the_loop_with_live_children_leaks_nothing(
             continue
     subprocess._cleanup()  # type: ignore[attr-defined]
     assert open_descriptors() == before
+
+
+def test_want_of_descriptors_is_no_lasting_matter(run: Run, loop_kind: str) -> None:
+    stdlib_fault(loop_kind, "loses the status to Popen.poll(), and reports 255")
+    from rsloop_core import _children
+
+    async def main() -> None:
+        await asyncio.sleep(0.01)  # the loop opens its descriptors for signals
+        _children._pidfds_work.cache_clear()  # as in a process that has had no child yet
+        with few_descriptors(0), pytest.raises(OSError, match="Too many open files") as raised:
+            await asyncio.create_subprocess_exec("/bin/true")
+        assert raised.value.errno == errno.EMFILE
+        # What only a child that is watched by its pidfd reports.
+        recorder = Recorder()
+        transport, _ = await asyncio.get_running_loop().subprocess_exec(
+            lambda: recorder, "/bin/sh", "-c", "exit 3"
+        )
+        wait_without_reaping(transport.get_pid())
+        transport.close()
+        await recorder.lost.wait()
+        assert transport.get_returncode() == 3
+        await settle()
+
+    run(main())
 
 
 def test_sigchld_handlers_of_the_program_still_run(run: Run) -> None:

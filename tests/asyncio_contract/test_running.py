@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from .conftest import LoopFactory, stdlib_fault
-from .test_accepting import few_descriptors
+from .descriptors import few_descriptors
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop

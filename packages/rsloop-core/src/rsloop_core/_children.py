@@ -9,6 +9,8 @@ from asyncio import base_subprocess, events, tasks, unix_events
 from asyncio.log import logger
 from typing import Any
 
+from rsloop_core._listeners import EXHAUSTED
+
 #: CPython 3.14 has no watchers that a program can choose; the loop keeps its own.
 _private_watcher: type | None = getattr(unix_events, "_PidfdChildWatcher", None)
 #: What asyncio reports for a child whose exit status somebody else has taken.
@@ -157,9 +159,16 @@ def _is_default(watcher: object) -> bool:
 
 @functools.cache
 def _pidfds_work() -> bool:
-    """Tell whether the kernel has pidfds, and lets this process use them."""
+    """Tell whether the kernel has pidfds, and lets this process use them.
+
+    Raises OSError where there is no descriptor left to find out, and asks again the next time.
+    """
     try:
         os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
+    except AttributeError:
+        return False
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return False
     return True

@@ -12,7 +12,7 @@ from typing import Any
 from rsloop_core._core import Clients, accept, accept_streams
 
 #: What passes when something is closed. The listener stays readable meanwhile.
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listeners(asyncio.SelectorEventLoop):
@@ -57,7 +57,7 @@ class Listeners(asyncio.SelectorEventLoop):
                 return
             exhausted = None
         except OSError as error:
-            if error.errno not in _EXHAUSTED:
+            if error.errno not in EXHAUSTED:
                 raise  # the loop reports it
             exhausted = error
         timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
@@ -112,7 +112,7 @@ class Listeners(asyncio.SelectorEventLoop):
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                if error.errno in _EXHAUSTED:
+                if error.errno in EXHAUSTED:
                     return error
                 raise  # the loop reports it
             if accepted is None:
