@@ -102,7 +102,11 @@ pub(super) fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let invalid = || PyValueError::new_err(format!("Invalid file object: {fileobj:?}"));
     let fd: RawFd = match fileobj.extract() {
         Ok(fd) => fd,
-        Err(error) if fileobj.is_instance_of::<PyInt>() && fileobj.gt(0)? => return Err(error),
+        Err(_) if fileobj.is_instance_of::<PyInt>() && fileobj.gt(0)? => {
+            fileobj.extract::<i64>()?;
+            let message = "Python int too large to convert to C int";
+            return Err(PyOverflowError::new_err(message));
+        }
         Err(_) if fileobj.is_instance_of::<PyInt>() => return Err(negative(fileobj)),
         Err(_) => fileobj
             .call_method0(intern!(fileobj.py(), "fileno"))

@@ -118,6 +118,7 @@ fn accept_from<'py>(
 /// The same through Python, for subclasses and for families that are rarely listened to.
 fn accept_by_method<'py>(listener: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
     let py = listener.py();
+    listener.call_method0(intern!(py, "fileno"))?; // what has none is refused for that, as by asyncio
     match listener.call_method0(intern!(py, "accept")) {
         Ok(accepted) => {
             let accepted = accepted.cast_into::<PyTuple>()?;
