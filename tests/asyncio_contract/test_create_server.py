@@ -1,7 +1,9 @@
 """create_server and the Server it returns."""
 
 import asyncio
+import contextlib
 import errno
+import inspect
 import os
 import socket
 import sys
@@ -422,6 +424,57 @@ def test_backlog_is_accepted_in_one_go(run: Run) -> None:
         await asyncio.gather(*(protocol.lost for protocol in protocols))
         server.close()
         await settle()
+
+    run(main())
+
+
+def test_connections_are_kept_alive_on_request(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        if "keep_alive" not in inspect.signature(asyncio.BaseEventLoop.create_server).parameters:
+            with pytest.raises(TypeError, match="keep_alive"):
+                await loop.create_server(Recorder, "127.0.0.1", 0, keep_alive=True)  # type: ignore[call-arg, unused-ignore]
+            return
+        for wanted in (True, False, None):
+            accepted: list[Recorder] = []
+
+            def factory(accepted: list[Recorder] = accepted) -> Recorder:
+                accepted.append(Recorder())
+                return accepted[-1]
+
+            server = await loop.create_server(factory, "127.0.0.1", 0, keep_alive=wanted)  # type: ignore[call-arg, unused-ignore]
+            option = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert bool(server.sockets[0].getsockopt(*option)) is bool(wanted)
+            address = server.sockets[0].getsockname()
+            transport, client = await loop.create_connection(Recorder, *address)
+            await client.until(lambda: bool(accepted and accepted[0].calls))  # noqa: B023
+            sock = accepted[0].transport.get_extra_info("socket")
+            assert bool(sock.getsockopt(*option)) is bool(wanted)
+            transport.close()
+            await accepted[0].lost
+            await client.lost
+            server.close()
+            await server.wait_closed()
+
+    run(main())
+
+
+def test_cancelled_wait_closed_leaves_the_server_as_it_is(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Recorder, "127.0.0.1", 0)
+        transport, client = await loop.create_connection(Recorder, *server.sockets[0].getsockname())
+        await asyncio.sleep(0.01)
+        server.close()
+        first, second = (asyncio.ensure_future(server.wait_closed()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await first
+        transport.close()
+        await client.lost
+        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(server.wait_closed(), 5)
 
     run(main())
 

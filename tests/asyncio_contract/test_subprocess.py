@@ -86,6 +86,19 @@ def test_shell(run: Run) -> None:
     run(main())
 
 
+def test_the_limit_is_that_of_the_output_streams(run: Run) -> None:
+    async def main() -> None:
+        command = "printf 'aaaaaaaaaaaaaaaaaaaa\\nb\\n'"
+        process = await asyncio.create_subprocess_shell(command, stdout=PIPE, limit=4)
+        assert process.stdout is not None
+        with pytest.raises(ValueError, match="limit"):
+            await process.stdout.readline()
+        assert (await process.stdout.read()).endswith(b"b\n")
+        assert await process.wait() == 0
+
+    run(main())
+
+
 @pytest.mark.parametrize("method", ["kill", "terminate", "send_signal"])
 def test_signals_to_the_child(run: Run, method: str) -> None:
     async def main() -> None:
