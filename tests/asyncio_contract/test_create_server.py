@@ -428,33 +428,36 @@ def test_backlog_is_accepted_in_one_go(run: Run) -> None:
     run(main())
 
 
-def test_connections_are_kept_alive_on_request(run: Run) -> None:
+@pytest.mark.parametrize("wanted", [True, False, None])
+def test_connections_are_kept_alive_on_request(run: Run, wanted: bool | None) -> None:
+    option = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
     async def main() -> None:
-        loop = asyncio.get_running_loop()
+        loop: Any = asyncio.get_running_loop()
         if "keep_alive" not in inspect.signature(asyncio.BaseEventLoop.create_server).parameters:
             with pytest.raises(TypeError, match="keep_alive"):
-                await loop.create_server(Recorder, "127.0.0.1", 0, keep_alive=True)  # type: ignore[call-arg, unused-ignore]
+                await loop.create_server(Recorder, "127.0.0.1", 0, keep_alive=wanted)
             return
-        for wanted in (True, False, None):
-            accepted: list[Recorder] = []
+        asked: asyncio.Future[Recorder] = loop.create_future()
 
-            def factory(accepted: list[Recorder] = accepted) -> Recorder:
-                accepted.append(Recorder())
-                return accepted[-1]
+        def factory() -> Recorder:
+            recorder = Recorder()
+            asked.set_result(recorder)
+            return recorder
 
-            server = await loop.create_server(factory, "127.0.0.1", 0, keep_alive=wanted)  # type: ignore[call-arg, unused-ignore]
-            option = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert bool(server.sockets[0].getsockopt(*option)) is bool(wanted)
-            address = server.sockets[0].getsockname()
-            transport, client = await loop.create_connection(Recorder, *address)
-            await client.until(lambda: bool(accepted and accepted[0].calls))  # noqa: B023
-            sock = accepted[0].transport.get_extra_info("socket")
-            assert bool(sock.getsockopt(*option)) is bool(wanted)
-            transport.close()
-            await accepted[0].lost
-            await client.lost
-            server.close()
-            await server.wait_closed()
+        server = await loop.create_server(factory, "127.0.0.1", 0, keep_alive=wanted)
+        assert bool(server.sockets[0].getsockopt(*option)) is bool(wanted)
+        address = server.sockets[0].getsockname()
+        transport, client = await loop.create_connection(Recorder, *address)
+        accepted = await asked
+        await accepted.until(lambda: bool(accepted.calls))
+        sock = accepted.transport.get_extra_info("socket")
+        assert bool(sock.getsockopt(*option)) is bool(wanted)
+        transport.close()
+        await accepted.lost
+        await client.lost
+        server.close()
+        await server.wait_closed()
 
     run(main())
 

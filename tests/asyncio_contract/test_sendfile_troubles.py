@@ -271,8 +271,10 @@ def test_objects_that_pretend_to_be_files(run: Run, pair: Pair) -> None:
         with pytest.raises(TypeError):
             await loop.sock_sendfile(left, other, fallback=False)
         nothing: Any = object()
-        with pytest.raises(asyncio.SendfileNotAvailableError, match="not a regular file"):
+        with pytest.raises(asyncio.SendfileNotAvailableError, match="not a regular file") as raised:
             await loop.sock_sendfile(left, nothing, fallback=False)
+        assert isinstance(raised.value.__context__, AttributeError)
+        assert not raised.value.__suppress_context__
 
     run(main())
 

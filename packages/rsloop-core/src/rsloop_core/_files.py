@@ -65,11 +65,11 @@ class Files(asyncio.SelectorEventLoop):
         try:
             fileno = file.fileno()
         except (AttributeError, io.UnsupportedOperation):
-            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+            raise asyncio.SendfileNotAvailableError("not a regular file")  # noqa: B904
         try:
             size = os.fstat(fileno).st_size
         except OSError:
-            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+            raise asyncio.SendfileNotAvailableError("not a regular file")  # noqa: B904
         if not (count or size):
             return 0  # an empty file
         self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
