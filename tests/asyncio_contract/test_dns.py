@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -252,9 +253,28 @@ def test_debug_mode_tells_how_long_it_took(run: Run, asyncio_log: Log) -> None:
     assert messages[1].startswith("Getting address info 127.0.0.1:80, type=")
 
 
-def test_closed_loop_looks_nothing_up(loop_factory: LoopFactory) -> None:
+LOOKUPS: dict[str, Callable[[Any], Any]] = {
+    "name": lambda loop: loop.getaddrinfo("name", 80),
+    "literal": lambda loop: loop.getaddrinfo("127.0.0.1", 80),
+    "numbers": lambda loop: loop.getnameinfo(("127.0.0.1", 80), NUMERIC_NAMES),
+}
+
+
+@pytest.mark.parametrize("kind", LOOKUPS)
+def test_closed_loop_looks_nothing_up(loop_factory: LoopFactory, kind: str) -> None:
     loop = loop_factory()
-    lookup: Any = loop.getaddrinfo("name", 80)
+    lookup = LOOKUPS[kind](loop)
     loop.close()
     with pytest.raises(RuntimeError, match="Event loop is closed"):
         lookup.send(None)
+
+
+@pytest.mark.parametrize("kind", LOOKUPS)
+def test_nothing_is_looked_up_after_the_executor(run: Run, kind: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await loop.shutdown_default_executor()
+        with pytest.raises(RuntimeError, match="Executor shutdown has been called"):
+            await LOOKUPS[kind](loop)
+
+    run(main())

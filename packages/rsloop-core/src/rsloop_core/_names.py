@@ -49,6 +49,7 @@ class Names(asyncio.SelectorEventLoop):
             and not flags & ~_HARMLESS
             and _is_numeric(port)
             and _is_literal(host)
+            and self._may_start_threads()
         ):
             return getaddrinfo(host, port, family, type, proto, flags)
         return await super().getaddrinfo(
@@ -66,9 +67,15 @@ class Names(asyncio.SelectorEventLoop):
             socket.getnameinfo is getnameinfo
             and isinstance(flags, int)
             and flags & _NUMERIC == _NUMERIC
+            and self._may_start_threads()
         ):
             return getnameinfo(sockaddr, flags)
         return await super().getnameinfo(sockaddr, flags)
+
+    def _may_start_threads(self) -> bool:
+        """Tell whether a thread would be started; what asyncio's way says else is to be said."""
+        state: Any = self
+        return not state._closed and not state._executor_shutdown_called
 
 
 def _is_numeric(port: Any) -> bool:
