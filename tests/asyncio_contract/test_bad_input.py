@@ -78,6 +78,7 @@ LOOP_CASES: dict[str, Case] = {
     "add_reader('x', f)": call("add_reader", "x", print),
     "add_reader(1.5, f)": call("add_reader", 1.5, print),
     "add_reader(-1, f)": call("add_reader", -1, print),
+    "add_reader(True, f)": call("add_reader", True, print),
     "add_reader(1 << 40, f)": call("add_reader", 1 << 40, print),
     "add_reader(10**6, f)": call("add_reader", 10**6, print),
     "add_reader(10**30, f)": call("add_reader", 10**30, print),

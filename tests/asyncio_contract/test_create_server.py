@@ -1,7 +1,6 @@
 """create_server and the Server it returns."""
 
 import asyncio
-import contextlib
 import errno
 import inspect
 import os
@@ -465,18 +464,30 @@ def test_connections_are_kept_alive_on_request(run: Run, wanted: bool | None) ->
 def test_cancelled_wait_closed_leaves_the_server_as_it_is(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(Recorder, "127.0.0.1", 0)
-        transport, client = await loop.create_connection(Recorder, *server.sockets[0].getsockname())
-        await asyncio.sleep(0.01)
+        asked: asyncio.Future[Recorder] = loop.create_future()
+
+        def factory() -> Recorder:
+            recorder = Recorder()
+            asked.set_result(recorder)
+            return recorder
+
+        server = await loop.create_server(factory, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        transport, client = await loop.create_connection(Recorder, *address)
+        accepted = await asked
+        await accepted.until(lambda: bool(accepted.calls))
         server.close()
         first, second = (asyncio.ensure_future(server.wait_closed()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await first
+        await asyncio.wait([first])
+        # Before 3.12 nobody waits for the connections.
+        assert first.cancelled() is not second.done()
+        assert client.calls == ["connection_made"]
         transport.close()
-        await client.lost
         await asyncio.wait_for(second, 5)
+        await client.lost
+        await accepted.lost
         await asyncio.wait_for(server.wait_closed(), 5)
 
     run(main())

@@ -9,10 +9,10 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
+use pyo3::types::{PyBool, PyInt};
 use rsloop_reactor::{Interest, Poller, Readiness, Token};
 
 use super::LoopBase;
@@ -135,6 +135,10 @@ impl LoopBase {
         self.check_closed()?;
         let given = args.leading(0);
         let fd = descriptor(&given)?;
+        if cfg!(Py_3_13) && given.is_instance_of::<PyBool>() {
+            let category = py.get_type::<PyRuntimeWarning>();
+            PyErr::warn(py, &category, c"bool is used as a file descriptor", 1)?;
+        }
         let callback = args.leading(1);
         let context = args.context(method)?;
         let call = Call {
