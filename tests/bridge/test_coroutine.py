@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ def test_a_coroutine_serves_create_task_and_task_groups(run: Run) -> None:
         gate = Gate()
         coroutine = coroutine_into_py(gate)
         assert asyncio.iscoroutine(coroutine)
+        assert not inspect.iscoroutine(coroutine)
         assert gate.polls == 0
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine), group.create_task(coroutine_into_py(gate))]
@@ -75,7 +77,9 @@ def test_a_coroutine_is_awaited_by_one_at_a_time(run: Run) -> None:
 def test_a_task_tells_of_which_function_its_coroutine_is(run: Run) -> None:
     async def main() -> str:
         task = asyncio.create_task(coroutine_into_py(Gate()))
+        await asyncio.sleep(0)
         text = repr(task)
+        assert task.get_stack() == []
         task.cancel()
         await asyncio.wait([task])
         return text

@@ -27,6 +27,19 @@
 ///     m.add_function(wrap_pyfunction!(sleep_and_tag, m)?)
 /// }
 /// ```
+///
+/// What the body holds where it awaits must be `Send`, or the function is not compiled:
+///
+/// ```compile_fail
+/// rsloop_bridge::async_pyfunction! {
+///     async fn not_send() -> pyo3::PyResult<()> {
+///         let held = std::rc::Rc::new(());
+///         async_std::task::yield_now().await;
+///         drop(held);
+///         Ok(())
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! async_pyfunction {
     (
