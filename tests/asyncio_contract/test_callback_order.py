@@ -37,6 +37,76 @@ def test_ready_then_descriptors_then_timers(loop: Loop, pair: Pair) -> None:
     assert ran == ["ready", "reader", "timer"]
 
 
+@pytest.mark.parametrize("kind", ["reader", "writer"])
+def test_what_is_ready_when_it_is_first_watched_has_its_place_in_the_next_turn(
+    loop: Loop, pair: Pair, kind: str
+) -> None:
+    left, right = pair
+    right.send(b"x")
+    order: list[str] = []
+
+    def watch() -> None:
+        add = loop.add_reader if kind == "reader" else loop.add_writer
+        add(left, ready)
+        loop.call_soon(again, "next turn", "the one after")
+
+    def again(*notes: str) -> None:
+        order.append(notes[0])
+        if notes[1:]:
+            loop.call_soon(again, *notes[1:])
+        else:
+            loop.stop()
+
+    def ready() -> None:
+        order.append(kind)
+        loop.remove_reader(left)
+        loop.remove_writer(left)
+
+    loop.call_soon(watch)
+    loop.run_forever()
+    assert order == ["next turn", kind, "the one after"]
+
+
+def test_what_a_new_connection_has_to_say_comes_before_the_end_of_an_older_one(run: Run) -> None:
+    """As a program finds out that replaces one connection by another, and closes the old one."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: list[str] = []
+
+        class Protocol(asyncio.Protocol):
+            def __init__(self, name: str) -> None:
+                self.name = name
+                self.lost = loop.create_future()
+
+            def data_received(self, data: bytes) -> None:
+                told.append(f"{self.name} data")
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                told.append(f"{self.name} lost")
+                self.lost.set_result(None)
+
+        old_end, old = socket.socketpair()
+        new_end, new = socket.socketpair()
+        with old_end, new_end:
+            new_end.send(b"x")
+            first, old_protocol = await loop.connect_read_pipe(
+                lambda: Protocol("old"), old.makefile("rb", buffering=0)
+            )
+            old.close()
+            second, new_protocol = await loop.connect_read_pipe(
+                lambda: Protocol("new"), new.makefile("rb", buffering=0)
+            )
+            new.close()
+            first.close()
+            await old_protocol.lost
+            assert told == ["new data", "old lost"]
+            second.close()
+            await new_protocol.lost
+
+    run(main())
+
+
 def test_what_a_reader_schedules_waits_for_the_next_turn(loop: Loop, pair: Pair) -> None:
     left, right = pair
     ran: list[str] = []

@@ -68,9 +68,10 @@ impl TickPolicy {
     /// Forget the last poll, so that the next tick polls, as the first one does.
     ///
     /// For the start of a run: `loop.call_soon(loop.stop); loop.run_forever()` is how programs ask asyncio to handle
-    /// the events of the moment, however soon after the last run.
+    /// the events of the moment, however soon after the last run. And for a descriptor that is watched from now on: if
+    /// it is ready already, its event has a place among the callbacks of the next tick.
     #[inline]
-    pub fn restart(&mut self) {
+    pub fn demand_poll(&mut self) {
         self.last_poll = None;
     }
 }
@@ -128,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_policy_polls_at_once() {
+    fn a_demanded_poll_comes_at_once() {
         let mut policy = polled_at(1000);
-        policy.restart();
+        policy.demand_poll();
         assert_eq!(policy.decide(true, true, 1001, None), Poll::Now);
     }
 

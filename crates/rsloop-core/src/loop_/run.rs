@@ -59,7 +59,7 @@ impl LoopBase {
 
     fn begin_run(&self, py: Python<'_>) -> Run {
         self.shared.enter_thread();
-        self.policy.with(py, |policy| policy.restart());
+        self.policy.with(py, |policy| policy.demand_poll());
         self.ticking.set(true);
         Run {
             events: Events::new(),

@@ -180,12 +180,16 @@ impl LoopBase {
     ) -> PyResult<Option<Watcher>> {
         self.check_closed()?;
         self.own_poller(py)?;
-        self.io
+        let replaced = self
+            .io
             .with(py, |io| match io {
                 Some(io) => io.watch(fd, file, interest, watcher),
                 None => Ok(None),
             })
-            .map_err(|error| os_error(py, error))
+            .map_err(|error| os_error(py, error))?;
+        // What is ready already has its place in the next turn.
+        self.policy.with(py, |policy| policy.demand_poll());
+        Ok(replaced)
     }
 
     fn unwatch(
