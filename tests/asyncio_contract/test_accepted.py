@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run
+from .conftest import LoopFactory, Run, stdlib_fault
 from .recorders import Calls
 from .turns import turns
 
@@ -304,6 +304,47 @@ def test_a_server_does_not_wait_for_a_transport_that_was_collected(run: Run) -> 
             await server.wait_closed()
 
     run(main())
+
+
+@pytest.mark.parametrize("server_is_kept", [False, True])
+def test_a_server_is_collected_with_its_connections(
+    loop_factory: LoopFactory,
+    loop_kind: str,
+    server_is_kept: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if server_is_kept and sys.version_info >= (3, 13):
+        stdlib_fault(loop_kind, "wakes who waits for the server with each connection")
+
+    async def main() -> tuple[asyncio.Server, list[socket.socket]]:
+        stories = Stories()
+        server, client = await serve(stories)
+        other = socket.create_connection(client.getpeername())
+        await stories.until(lambda: stories.calls.count("made") == 2)
+        for transport in stories.transports:
+            transport.get_protocol().transport = transport  # so that only the collector finds them
+        stories.transports.clear()
+        server.close()
+        return server, [client, other]
+
+    reports: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reports.append)
+    loop = loop_factory()
+    server, clients = loop.run_until_complete(main())
+    kept = [server] if server_is_kept else []
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        del server
+        loop.close()
+        del loop
+        gc.collect()
+        assert sum("unclosed transport" in str(each.message) for each in warned) == 2
+        warned.clear()
+    kept.clear()
+    for client in clients:
+        assert client.recv(1) == b""
+        client.close()
+    assert not reports
 
 
 def test_no_task_stands_for_an_accepted_connection_on_rsloop(run: Run, loop_kind: str) -> None:

@@ -13,7 +13,7 @@ use crate::py::gil_cell::GilCell;
 /// Transports, as far as they are alive.
 #[pyclass(frozen, module = "rsloop_core._core")]
 pub(super) struct Clients {
-    /// By the address of the object. A dead one is replaced by whoever gets its address next.
+    /// By the address of the object, which is its own until its `__del__` has run.
     by_address: GilCell<HashMap<usize, Py<PyWeakrefReference>>>,
 }
 
@@ -67,17 +67,10 @@ impl Clients {
         )
     }
 
-    /// Return how many there are, 0 exactly when none is alive.
+    /// Return how many there are. What is being collected counts until its own `__del__` has taken
+    /// it away: a server that is closed wakes its waiters when this becomes 0, and can do so once.
     fn __len__(&self, py: Python<'_>) -> usize {
-        let (one, len) = self.by_address.with(py, |known| {
-            let one = known.values().next().map(|weak| weak.clone_ref(py));
-            (one, known.len())
-        });
-        match one {
-            None => 0,
-            Some(weak) if weak.bind(py).upgrade().is_some() => len,
-            Some(_) => self.forget_dead(py),
-        }
+        self.by_address.with(py, |known| known.len())
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -91,21 +84,5 @@ impl Clients {
             known.get(&address).map(|weak| weak.clone_ref(py))
         });
         weak.is_some_and(|weak| weak.bind(py).upgrade().is_some())
-    }
-}
-
-impl Clients {
-    /// Takes away what was collected without being closed, and returns how many are left.
-    #[cold]
-    fn forget_dead(&self, py: Python<'_>) -> usize {
-        let dead: Vec<_> = self
-            .all(py)
-            .into_iter()
-            .filter(|weak| weak.bind(py).upgrade().is_none())
-            .collect();
-        self.by_address.with(py, |known| {
-            known.retain(|_, weak| !dead.iter().any(|dead| dead.is(&*weak)));
-            known.len()
-        })
     }
 }
