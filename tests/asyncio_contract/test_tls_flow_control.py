@@ -34,6 +34,26 @@ def test_slow_reader_pauses_the_writer(run: Run, authority: Authority) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("end", ["abort", "broken", "broken while reading is paused"])
+def test_writing_does_not_resume_after_the_end(run: Run, authority: Authority, end: str) -> None:
+    async def main() -> None:
+        async with client_and_peer(authority) as (client, peer):
+            if end == "broken while reading is paused":
+                client.transport.pause_reading()
+            while client.calls[-1] != "pause_writing":
+                client.transport.write(BULK[:65536])
+            await peer.receive(65536)
+            client.transport.abort() if end == "abort" else peer.sock.close()
+            error = await client.lost
+            assert error is None if end == "abort" else isinstance(error, ConnectionError)
+            await settle()
+            assert "resume_writing" not in client.calls
+            assert client.calls[-1] == "connection_lost"
+            assert client.transport.get_write_buffer_size() == 0
+
+    run(main())
+
+
 def test_limits_of_zero(run: Run, authority: Authority) -> None:
     async def main() -> None:
         async with client_and_peer(authority) as (client, peer):
@@ -193,6 +213,26 @@ def test_buffered_protocol_without_room(
             error = await client.lost
             assert type(error) is RuntimeError
             assert str(error) == "get_buffer() returned an empty buffer"
+
+    run(main())
+
+
+@pytest.mark.parametrize("space", [b"read only", memoryview(b"read only")])
+def test_buffered_protocol_with_a_read_only_buffer(
+    run: Run, loop_kind: str, authority: Authority, asyncio_log: Log, space: Any
+) -> None:
+    stdlib_fault(loop_kind, "asks for a buffer, and fails, before the handshake has been sent")
+
+    class ReadOnly(BufferedRecorder):
+        def get_buffer(self, sizehint: int) -> Any:
+            return space
+
+    async def main() -> None:
+        async with client_and_peer(authority, lambda: ReadOnly(8)) as (client, peer):
+            await peer.send(b"data")
+            error = await client.lost
+            assert type(error) is TypeError
+            assert "read() argument 2 must be read-write bytes-like object, not" in str(error)
 
     run(main())
 

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -144,10 +144,17 @@ impl Turn<'_> {
             return self.read_to_view(&bytes);
         };
         let mut empty = false;
-        let (count, stop) = buffer::fill(target, |space| {
+        let filled = buffer::fill(target, |space| {
             empty = space.is_empty();
             direct.read_to(space)
-        })?;
+        });
+        let Ok((count, stop)) = filled else {
+            // asyncio finds out in read(), whose words these are.
+            return Err(PyTypeError::new_err(format!(
+                "read() argument 2 must be read-write bytes-like object, not {}",
+                target.get_type().name()?
+            )));
+        };
         if empty {
             return Err(no_room());
         }
