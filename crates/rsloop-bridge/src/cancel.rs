@@ -63,6 +63,11 @@ impl<S> Cancellable<S> {
         }
     }
 
+    /// Whether a thread is visiting.
+    pub(crate) fn is_in_use(&self) -> bool {
+        matches!(self.content.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
     /// Takes the content for good, unless it is in use or gone.
     pub(crate) fn take(&self) -> Option<S> {
         self.try_content()?.take()
@@ -113,7 +118,10 @@ mod tests {
     #[test]
     fn content_in_use_goes_to_its_user() {
         let cell = Cancellable::new(7);
-        let visit = cell.visit(|_| assert_eq!(cell.cancel(), None));
+        let visit = cell.visit(|_| {
+            assert!(cell.is_in_use());
+            assert_eq!(cell.cancel(), None);
+        });
         assert!(matches!(visit, Visit::Evicted(7)));
     }
 

@@ -11,10 +11,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// A first poll that takes longer stalls the loop noticeably.
-const SLOW: Duration = Duration::from_micros(100);
+/// A poll that takes longer stalls the loop noticeably.
+pub(crate) const SLOW: Duration = Duration::from_micros(100);
 
-/// One that is pending in the end saves less, and may take less.
+/// A first poll that is pending in the end saves less, and may take less.
 pub(crate) const SLOW_PENDING: Duration = Duration::from_micros(20);
 
 /// So many slow first polls in a row, and the type is not polled eagerly for a while. A single
@@ -85,10 +85,9 @@ impl Record<'_> {
         false
     }
 
-    /// Notes how a first poll went.
-    pub(crate) fn note(self, ready: bool, took: Duration) {
-        let slow = took > if ready { SLOW } else { SLOW_PENDING };
-        self.set(match slow {
+    /// Notes how long a poll took, and how long it was worth.
+    pub(crate) fn note(self, took: Duration, limit: Duration) {
+        self.set(match took > limit {
             true => self.count().saturating_add(1).min(DISTRUST),
             false => 0,
         });
@@ -139,11 +138,11 @@ mod tests {
         let record = Record::of::<Pending>();
         for _ in 0..100 {
             assert!(record.allows());
-            record.note(false, FAST);
+            record.note(FAST, SLOW_PENDING);
         }
         for _ in 0..DISTRUST {
             assert!(record.allows());
-            record.note(false, SLOW_PENDING * 2);
+            record.note(SLOW_PENDING * 2, SLOW_PENDING);
         }
         let skipped = (0..1000).take_while(|_| !record.allows()).count();
         assert!((200..300).contains(&skipped), "{skipped}");
@@ -155,12 +154,12 @@ mod tests {
         let _ = Slow([0; 3]).0;
         let record = Record::of::<Slow>();
         for _ in 0..3 {
-            record.note(true, SLOW * 2);
+            record.note(SLOW * 2, SLOW);
             assert!(record.allows());
-            record.note(true, FAST);
+            record.note(FAST, SLOW);
         }
-        record.note(true, SLOW * 2);
-        record.note(true, SLOW * 2);
+        record.note(SLOW * 2, SLOW);
+        record.note(SLOW * 2, SLOW);
         assert!(!record.allows());
     }
     #[test]
@@ -169,8 +168,8 @@ mod tests {
         // Three that belong into the same slot, of which two are slow.
         let identities = [1, 2, 3].map(|number| number * SLOTS * (COUNT + 1));
         for identity in &identities[..2] {
-            records.find(*identity).note(true, SLOW * 2);
-            records.find(*identity).note(true, SLOW * 2);
+            records.find(*identity).note(SLOW * 2, SLOW);
+            records.find(*identity).note(SLOW * 2, SLOW);
         }
         assert_eq!(
             identities.map(|identity| records.find(identity).allows()),
@@ -186,7 +185,7 @@ mod tests {
             records.find(identity(number));
         }
         for _ in 0..2 {
-            records.find(identity(TRIES + 1)).note(true, SLOW * 2);
+            records.find(identity(TRIES + 1)).note(SLOW * 2, SLOW);
         }
         let trusted = (1..=TRIES + 1).map(|number| records.find(identity(number)).allows());
         assert_eq!(trusted.filter(|trusted| !trusted).count(), 2);

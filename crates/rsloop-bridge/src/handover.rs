@@ -8,7 +8,7 @@
 //! | `Polled` | a poll in the call is in progress, or has just ended |
 //! | `Woken` | woken during that: the future is polled again, or goes to the executor at once |
 //! | `Waits` | the future waits to be woken |
-//! | `Over` | it has gone to the executor, whose own wakers count from then on |
+//! | `Over` | who woke it has it: the executor, whose own wakers count from then on, or who polls it in place once more |
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -38,6 +38,11 @@ impl<T> Handover<T> {
             *stage = Stage::Polled;
         }
         woken
+    }
+
+    /// Makes ready for another poll of the task that [`wake`](Self::wake) has handed over.
+    pub(crate) fn rearm(&self) {
+        *self.lock() = Stage::Polled;
     }
 
     /// Leaves the task of a future that was pending. It is returned if it was woken already.

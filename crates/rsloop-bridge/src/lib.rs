@@ -26,8 +26,9 @@
 //! ```
 //!
 //! # How a result travels
-//! A future that is ready in the call becomes an awaitable with its result. Any other goes, when it
-//! is woken, to the executor's threads, which poll it without the GIL; its result crosses to the loop in a
+//! A future that is ready in the call becomes an awaitable with its result. One that waits for
+//! Python goes on where Python's part ends, on the loop's thread. Any other goes, when it is woken,
+//! to the executor's threads, which poll it without the GIL; its result crosses to the loop in a
 //! lock-free inbox, unconverted, and the loop is rung only if nobody has rung since it last
 //! looked. On the loop's thread it is converted, in the captured context, and whoever awaits it
 //! is scheduled. The bridge takes the GIL on no worker, but to wake a loop that watches no
@@ -37,7 +38,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `rust_async`, `macros` | the public functions, and `async_pyfunction` |
-//! | `send`, `local/` | how futures are driven: on the executor, or on the loop's thread |
+//! | `send/`, `local/` | how futures are driven: on the executor, or on the loop's thread |
+//! | `resume` | what goes on where a Python awaitable ends |
 //! | `awaitable/`, `coroutine` | what Python gets |
 //! | `python_future` | what Rust gets of Python's awaitables |
 //! | `stream/` | streams, both ways |
@@ -77,6 +79,7 @@ mod macros;
 mod port;
 mod ports;
 mod python_future;
+mod resume;
 mod runner;
 pub mod rust_async;
 mod scope;

@@ -13,8 +13,8 @@ use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::context::TaskLocals;
-use crate::error;
 use crate::port::{Deliver, Port};
+use crate::{error, resume};
 
 /// A Python awaitable that Rust awaits; see
 /// [`into_future_with_locals`](crate::rust_async::into_future_with_locals).
@@ -262,7 +262,10 @@ struct DoneCallback(Arc<PythonCall>);
 impl DoneCallback {
     fn __call__(&self, future: &Bound<'_, PyAny>) {
         let result = future.call_method0(intern!(future.py(), "result"));
-        self.0.finish(future.py(), result.map(Bound::unbind));
+        // The loop calls this, with no lock of anybody's held.
+        resume::after(future.py(), || {
+            self.0.finish(future.py(), result.map(Bound::unbind));
+        });
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

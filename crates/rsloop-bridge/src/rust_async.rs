@@ -28,8 +28,9 @@ pub fn get_current_locals(py: Python<'_>) -> PyResult<TaskLocals> {
 /// Makes a Python awaitable of a Rust future, on the running loop, in the current context.
 ///
 /// The future is polled once in this call, with the GIL released, and from then on by the
-/// executor's threads, whether or not Python awaits the result. Its result is converted on the
-/// loop's thread. An error, or a panic as [`RustPanic`], is raised where the result is awaited.
+/// executor's threads, whether or not Python awaits the result; but on the loop's thread, at once
+/// and detached, when a [`PythonFuture`] ends that it waits for, until something else wakes it.
+/// Its result is converted on the loop's thread. An error, or a panic as [`RustPanic`], is raised where the result is awaited.
 ///
 /// Cancelling the awaitable, or dropping the last reference to it while nobody waits for it,
 /// drops the future.
@@ -60,8 +61,8 @@ where
     send::into_py(py, Some(locals), fut, FirstPoll::InCall)
 }
 
-/// As [`future_into_py`], but never polls the future in this call: for futures whose first poll
-/// may compute for long, or must happen on the executor's threads.
+/// As [`future_into_py`], but polls the future on the executor's threads alone: for futures that
+/// may compute for long in one poll, or wait there for what the loop has to do.
 ///
 /// # Errors
 /// `RuntimeError` if no loop runs on this thread, or the interpreter is exiting.

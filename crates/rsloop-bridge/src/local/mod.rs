@@ -19,7 +19,7 @@ use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::TaskLocals;
 use crate::port::Deliver;
-use crate::{error, executor, exit};
+use crate::{error, executor, exit, resume};
 
 /// Makes the awaitable of a future, for the given loop and context or for the current ones.
 pub(crate) fn into_py<F, T>(
@@ -138,10 +138,7 @@ where
         match self.future.get() {
             Some(future) => drop_reporting(py, future.cancel()),
             // The garbage collector may run anywhere; the loop's thread drops the future.
-            None => {
-                let port = Arc::clone(self.link.port());
-                port.post(self);
-            }
+            None => self.post(),
         }
         drop((awaitable, locals));
     }
@@ -153,15 +150,39 @@ where
     T: for<'a> IntoPyObject<'a> + 'static,
 {
     fn wake(self: Arc<Self>) {
-        if !self.scheduled.swap(true, Ordering::AcqRel) {
-            let port = Arc::clone(self.link.port());
-            port.post(self);
+        if self.scheduled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if resume::is_possible(self.link.port()) {
+            resume::leave(move |py| self.resume(py));
+        } else {
+            self.post();
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.scheduled.swap(true, Ordering::AcqRel) {
-            self.link.port().post(Arc::clone(self) as Arc<dyn Deliver>);
+        Arc::clone(self).wake();
+    }
+}
+
+impl<F, T> LocalTask<F>
+where
+    F: Future<Output = PyResult<T>> + 'static,
+    T: for<'a> IntoPyObject<'a> + 'static,
+{
+    /// Has the loop poll soon.
+    fn post(self: Arc<Self>) {
+        let port = Arc::clone(self.link.port());
+        port.post(self);
+    }
+
+    /// Polls now, on the loop's thread; or soon, where Python code that a poll has called runs
+    /// callbacks itself.
+    fn resume(self: Arc<Self>, py: Python<'_>) {
+        if self.future.get().is_some_and(Cancellable::is_in_use) {
+            self.post();
+        } else {
+            self.deliver(py);
         }
     }
 }

@@ -138,7 +138,7 @@ impl Started {
 
 /// Captured locals, for Python to carry about.
 #[pyclass(frozen)]
-struct Locals(TaskLocals);
+pub(crate) struct Locals(pub(crate) TaskLocals);
 
 #[pymethods]
 impl Locals {

@@ -8,6 +8,7 @@ mod functions;
 mod gate;
 mod libraries;
 mod local;
+mod resumed;
 mod send;
 mod streams;
 mod values;
@@ -24,6 +25,7 @@ fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     gate::register(module)?;
     libraries::register(module)?;
     local::register(module)?;
+    resumed::register(module)?;
     send::register(module)?;
     streams::register(module)?;
     values::register(module)?;

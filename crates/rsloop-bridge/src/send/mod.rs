@@ -1,24 +1,27 @@
 //! `Send` futures: polled once in the call and, once woken, by the executor's threads.
+//!
+//! `in_place` has the polls that are not the executor's.
+
+mod in_place;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::task::{Context, Poll};
 
 use pyo3::prelude::*;
 
+use self::in_place::{InPlaceWaker, poll_in_call};
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::{TaskLocals, running_loop};
-use crate::eager::{Record, SLOW_PENDING};
+use crate::eager::Record;
 use crate::executor::{self, Drive, Threads};
 use crate::exit::PollGuard;
-use crate::handover::Handover;
 use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
-use crate::{error, exit, scope};
+use crate::{error, scope};
 
 /// Where the first poll happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ where
     let mut future = Box::pin(future);
     let mut first_waker = None;
     if first_poll == FirstPoll::InCall && Record::of::<F>().allows() {
-        let waker = Arc::new(FirstWaker(Handover::new()));
+        let waker = Arc::new(InPlaceWaker::new());
         if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
             // Dropped before the conversion, which may run any code of Python's.
             let output = py.detach(|| error::drop_spent(future, output));
@@ -84,77 +87,13 @@ where
         FirstPoll::WhereItMayBlock => Threads::Blocking,
     };
     let task = match first_waker {
-        Some(waker) => waker.0.leave(task),
+        Some(waker) => waker.leave(task),
         None => Some(task),
     };
     if let Some(task) = task {
         executor::spawn(task, threads)?;
     }
     Ok(awaitable.into_any())
-}
-
-/// The first poll, detached, and a second one if the future was woken during that: by itself, to
-/// yield, or by a thread that was faster. None if the future is pending.
-fn poll_in_call<F, T>(
-    py: Python<'_>,
-    locals: Option<&TaskLocals>,
-    future: &mut Pin<Box<F>>,
-    waker: &Arc<FirstWaker<F, T>>,
-) -> PyResult<Option<PyResult<T>>>
-where
-    F: Future<Output = PyResult<T>> + Send + 'static,
-    T: for<'a> IntoPyObject<'a> + Send + 'static,
-{
-    // Before the poll, which may start the executor's threads.
-    exit::register(py)?;
-    let Some(_guard) = PollGuard::enter() else {
-        return Err(error::shutting_down());
-    };
-    Ok(py.detach(|| {
-        let began = Instant::now();
-        let scope = locals.map(|locals| Scope::enter(Owner::Given(locals.clone())));
-        let entered = executor::enter();
-        let task_waker = Waker::from(Arc::clone(waker));
-        let mut cx = Context::from_waker(&task_waker);
-        let mut output = poll_caught(future.as_mut(), &mut cx);
-        if output.is_pending() && began.elapsed() < SLOW_PENDING && waker.0.again() {
-            output = poll_caught(future.as_mut(), &mut cx);
-        }
-        drop((entered, scope));
-        Record::of::<F>().note(output.is_ready(), began.elapsed());
-        match output {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        }
-    }))
-}
-
-/// The waker of the first poll: gives the task to the executor.
-struct FirstWaker<F, T>(Handover<Arc<SendTask<F, T>>>);
-
-impl<F, T> Wake for FirstWaker<F, T>
-where
-    F: Future<Output = PyResult<T>> + Send + 'static,
-    T: for<'a> IntoPyObject<'a> + Send + 'static,
-{
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let Some(task) = self.0.wake() else {
-            return;
-        };
-        if exit::is_exiting() || task.link.port().is_inherited() {
-            // Never polled again, never dropped.
-            std::mem::forget(task);
-            return;
-        }
-        let port = Arc::clone(task.link.port());
-        if let Err(error) = executor::spawn(task, Threads::Polling) {
-            port.report(error);
-        }
-    }
 }
 
 /// Polls, and makes a panic a result.
@@ -190,6 +129,32 @@ where
             return Poll::Pending;
         };
         let _scope = Scope::enter(Owner::Polled(Arc::clone(&self) as Arc<dyn Task>));
+        self.poll(cx).map(|end| {
+            if end == End::Finished {
+                let port = Arc::clone(self.link.port());
+                port.post(self);
+            }
+        })
+    }
+}
+
+/// Why a future is not polled any more.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// It is done, and its result is to be delivered.
+    Finished,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl<F, T> SendTask<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    /// Polls the future once, and drops it at its end. Detached, with the guard and the scope of
+    /// the poll entered.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<End> {
         let visit = self.stage.visit(|stage| {
             let Stage::Running(future) = stage else {
                 return Poll::Ready(());
@@ -203,20 +168,22 @@ where
             })
         });
         match visit {
-            Visit::Used(poll) => {
-                if poll.is_ready() {
-                    let port = Arc::clone(self.link.port());
-                    port.post(self);
-                }
-                poll
-            }
+            Visit::Used(poll) => poll.map(|()| End::Finished),
             Visit::Evicted(stage) => {
                 if let Err(panic) = error::drop_caught(stage) {
                     self.link.port().report(panic);
                 }
-                Poll::Ready(())
+                Poll::Ready(End::Cancelled)
             }
-            Visit::Absent => Poll::Ready(()),
+            Visit::Absent => Poll::Ready(End::Cancelled),
+        }
+    }
+
+    /// Gives the task to the executor's threads, from any thread.
+    fn hand_over(self: Arc<Self>) {
+        let port = Arc::clone(self.link.port());
+        if let Err(error) = executor::spawn(self, Threads::Polling) {
+            port.report(error);
         }
     }
 }

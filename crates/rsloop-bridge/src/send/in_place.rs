@@ -1,0 +1,147 @@
+//! The polls that are not the executor's: in the call that makes the awaitable, and on the loop's
+//! thread where a Python awaitable has ended that the future waits for.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use super::{SendTask, poll_caught};
+use crate::context::TaskLocals;
+use crate::eager::{Record, SLOW, SLOW_PENDING};
+use crate::exit::PollGuard;
+use crate::handover::Handover;
+use crate::port::Deliver;
+use crate::scope::{Owner, Scope};
+use crate::{error, executor, exit, resume};
+
+/// The first poll. None if the future is pending.
+pub(super) fn poll_in_call<F, T>(
+    py: Python<'_>,
+    locals: Option<&TaskLocals>,
+    future: &mut Pin<Box<F>>,
+    waker: &Arc<InPlaceWaker<F, T>>,
+) -> PyResult<Option<PyResult<T>>>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    // Before the poll, which may start the executor's threads.
+    exit::register(py)?;
+    let Some(_guard) = PollGuard::enter() else {
+        return Err(error::shutting_down());
+    };
+    let polled = py.detach(|| {
+        waker.poll(locals.cloned(), Record::of::<F>(), SLOW_PENDING, |cx| {
+            poll_caught(future.as_mut(), cx)
+        })
+    });
+    Ok(match polled {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}
+
+/// The waker of polls in place: has the task polled on, in place again or by the executor.
+pub(super) struct InPlaceWaker<F, T>(Handover<Arc<SendTask<F, T>>>);
+
+/// Stands for the later polls of a type of future in the records.
+struct Resumed<F>(PhantomData<F>);
+
+impl<F, T> InPlaceWaker<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    pub(super) fn new() -> Self {
+        Self(Handover::new())
+    }
+
+    /// Keeps the task of a future that is pending until it is woken. Returned if it was already.
+    #[must_use]
+    pub(super) fn leave(&self, task: Arc<SendTask<F, T>>) -> Option<Arc<SendTask<F, T>>> {
+        self.0.leave(task)
+    }
+
+    /// Polls by `poll`, and a second time if the future was woken during that: by itself, to
+    /// yield, or by a thread that was faster. Notes in `record` how long it took; a future that is
+    /// pending in the end may take `slow_pending`. Detached.
+    fn poll<R>(
+        self: &Arc<Self>,
+        locals: Option<TaskLocals>,
+        record: Record<'_>,
+        slow_pending: Duration,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        let began = Instant::now();
+        let scope = locals.map(|locals| Scope::enter(Owner::Given(locals)));
+        let entered = executor::enter();
+        let task_waker = Waker::from(Arc::clone(self));
+        let mut cx = Context::from_waker(&task_waker);
+        let mut polled = poll(&mut cx);
+        if polled.is_pending() && began.elapsed() < SLOW_PENDING && self.0.again() {
+            polled = poll(&mut cx);
+        }
+        drop((entered, scope));
+        let limit = if polled.is_ready() {
+            SLOW
+        } else {
+            slow_pending
+        };
+        record.note(began.elapsed(), limit);
+        polled
+    }
+
+    /// Polls `task`, which was woken, on its loop's thread, and delivers its result.
+    fn resume(self: Arc<Self>, py: Python<'_>, task: Arc<SendTask<F, T>>) {
+        let Some(_guard) = PollGuard::enter() else {
+            // The interpreter exits: never polled again, never dropped.
+            std::mem::forget(task);
+            return;
+        };
+        let Some(locals) = task.link.locals() else {
+            return; // cancelled meanwhile
+        };
+        self.0.rearm();
+        let polled = py.detach(|| {
+            let record = Record::of::<Resumed<F>>();
+            self.poll(Some(locals), record, SLOW, |cx| task.poll(cx))
+        });
+        if polled.is_ready() {
+            task.deliver(py);
+        } else if let Some(task) = self.leave(task) {
+            task.hand_over();
+        }
+    }
+}
+
+impl<F, T> Wake for InPlaceWaker<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(task) = self.0.wake() else {
+            return;
+        };
+        if exit::is_exiting() || task.link.port().is_inherited() {
+            // Never polled again, never dropped.
+            std::mem::forget(task);
+            return;
+        }
+        if resume::is_possible(task.link.port()) && Record::of::<Resumed<F>>().allows() {
+            let waker = Arc::clone(self);
+            resume::leave(move |py| waker.resume(py, task));
+        } else {
+            task.hand_over();
+        }
+    }
+}
