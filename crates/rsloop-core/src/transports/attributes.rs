@@ -70,11 +70,11 @@ pub(super) fn attributes() -> Vec<Attribute<Stream>> {
     ]
 }
 
-/// Makes `protocol` the stream's.
+/// Makes `protocol` the stream's, whatever it is: what cannot be called is refused when it is.
 pub(super) fn set_protocol(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = protocol.py();
     let kind = kind_of(stream, protocol)?;
-    let new = (!protocol.is_none()).then(|| protocol.clone().unbind());
+    let new = Some(protocol.clone().unbind());
     replace(stream, py, |state| {
         let kind = std::mem::replace(&mut state.kind, kind);
         (kind, std::mem::replace(&mut state.protocol, new))

@@ -46,6 +46,25 @@ macro_rules! object {
 }
 pub(super) use object;
 
+/// The attribute that is the protocol, whatever that is: what has not its methods is refused when
+/// they are called. The field is `None` only when the transport has let go of it.
+macro_rules! protocol {
+    () => {
+        crate::py::attribute::Attribute {
+            set: |kept, value| {
+                let (new, py) = (Some(value.clone().unbind()), value.py());
+                let replaced = kept
+                    .state
+                    .with(py, |state| std::mem::replace(&mut state.protocol, new));
+                drop(replaced); // which may run Python code
+                Ok(())
+            },
+            ..crate::transports::fields::object!(c"_protocol", protocol)
+        }
+    };
+}
+pub(super) use protocol;
+
 /// An attribute that inherited code initialises, and that says something else here.
 macro_rules! fixed {
     ($name:literal, $get:expr) => {

@@ -120,10 +120,11 @@ fn announce(
     context: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let py = transport.py();
+    // Here, as in asyncio, so that a factory which has returned no protocol is told.
+    let made = protocol.getattr(intern!(py, "connection_made"))?;
     if loop_.get().is_in_debug_mode() {
         let call_soon = loop_.getattr(intern!(py, "call_soon"))?;
         let keywords = in_context(py, context)?;
-        let made = protocol.getattr(intern!(py, "connection_made"))?;
         call_soon.call((made, transport), keywords.as_ref())?;
         let begin = transport.getattr(intern!(py, "_add_reader"))?;
         return call_soon.call((begin,), keywords.as_ref()).map(drop);
@@ -134,6 +135,7 @@ fn announce(
         None => context::copy_current(py).map(Bound::unbind),
     };
     let opening = Opening {
+        made: made.unbind(),
         context: copy()?,
         read_context: copy()?,
     };
@@ -148,19 +150,16 @@ fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let stream = Stream::of_transport(transport)?;
     let taken = stream.state.with(py, |state| {
         let opening = state.opening.take()?;
-        let protocol = state.protocol.as_ref()?.clone_ref(py);
-        Some((opening, protocol, state.loop_.as_ref()?.clone_ref(py)))
+        Some((opening, state.loop_.as_ref()?.clone_ref(py)))
     });
-    let Some((opening, protocol, loop_)) = taken else {
+    let Some((opening, loop_)) = taken else {
         return Ok(());
     };
-    let protocol = protocol.bind(py);
+    let made = opening.made.bind(py);
     let context = opening.context.bind_borrowed(py);
-    let made = || protocol.call_method1(intern!(py, "connection_made"), (transport,));
-    let told = context::run_in(context, made).map(drop).or_else(|error| {
-        let made = protocol.getattr(intern!(py, "connection_made"))?;
-        report_call(loop_.bind(py), &made, Some(transport), context, error)
-    });
+    let told = context::run_in(context, || made.call1((transport,))).map(drop);
+    let told =
+        told.or_else(|error| report_call(loop_.bind(py), made, Some(transport), context, error));
     // Whatever the protocol has said to that.
     told.and(begin(transport, stream, opening.read_context))
 }

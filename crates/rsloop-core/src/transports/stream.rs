@@ -86,6 +86,8 @@ pub(super) struct State {
 
 /// What the call of `connection_made` needs.
 pub(super) struct Opening {
+    /// The method of the protocol.
+    pub(super) made: Py<PyAny>,
     pub(super) context: Py<PyAny>,
     /// Where reading begins after it.
     pub(super) read_context: Py<PyAny>,
@@ -196,6 +198,7 @@ impl Stream {
                 visit.call(state.sock.as_ref().and_then(Sock::as_object))?;
                 state.extra.traverse(&visit)?;
                 if let Some(opening) = &state.opening {
+                    visit.call(&opening.made)?;
                     visit.call(&opening.context)?;
                     visit.call(&opening.read_context)?;
                 }

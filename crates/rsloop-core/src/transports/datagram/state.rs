@@ -16,7 +16,7 @@ use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
 use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
-use crate::transports::fields::{object, value};
+use crate::transports::fields::{protocol, value};
 use crate::transports::sock::Sock;
 
 /// The slot of the transport class that holds the [`Datagram`].
@@ -102,7 +102,7 @@ pub(super) fn attributes() -> Vec<Attribute<Datagram>> {
         value!(c"_conn_lost", conn_lost),
         value!(c"_paused", paused),
         value!(c"_protocol_paused", protocol_paused),
-        object!(c"_protocol", protocol),
+        protocol!(),
     ]
 }
 

@@ -16,7 +16,7 @@ use crate::py::fastcall::{Args, Method, Receiver, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::Slot;
 use crate::transports::failure::is_transient;
-use crate::transports::fields::{object, value};
+use crate::transports::fields::{object, protocol, value};
 
 /// The slot of the transport class that holds the [`PipeReader`].
 static READER: Slot = Slot::unknown();
@@ -66,7 +66,7 @@ pub(super) fn attributes() -> Vec<Attribute<PipeReader>> {
         value!(c"_fileno", fd),
         value!(c"_paused", paused),
         object!(c"_loop", loop_),
-        object!(c"_protocol", protocol),
+        protocol!(),
     ]
 }
 
