@@ -12,6 +12,7 @@ import pytest
 from .conftest import Log, Run
 from .pipes import ReadPipe
 from .recorders import Calls
+from .tls_connections import HOST, Authority, settle
 
 FATAL = "Fatal error: protocol.{}() call failed."
 LOST = "_call_connection_lost"
@@ -80,6 +81,29 @@ def test_closing_without_a_protocol_is_told(run: Run) -> None:
             assert left.fileno() == -1
         [message] = told.calls
         assert LOST in message
+
+    run(main())
+
+
+def test_tls_data_for_no_protocol_ends_the_connection(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        told = reports()
+        loop = asyncio.get_running_loop()
+        left, right = socket.socketpair()
+        accepting = asyncio.ensure_future(
+            loop.connect_accepted_socket(asyncio.Protocol, left, ssl=authority.server())
+        )
+        transport, _ = await loop.create_unix_connection(
+            asyncio.Protocol, sock=right, ssl=authority.client(), server_hostname=HOST
+        )
+        peer, _ = await accepting
+        transport.set_protocol(None)  # type: ignore[arg-type]
+        peer.write(b"data")
+        await told.until(lambda: bool(told.calls))
+        assert told.calls[0] == "Fatal error on SSL protocol"
+        assert transport.is_closing()
+        peer.abort()
+        await settle()
 
     run(main())
 

@@ -69,11 +69,11 @@ impl Tls {
         drop(replaced);
     }
 
-    /// Set the protocol that gets the data, and whether it is a BufferedProtocol.
-    fn set_app_protocol(&self, py: Python<'_>, protocol: Option<Py<PyAny>>, buffered: bool) {
+    /// Set the protocol that gets the data, whatever it is, and whether it is a BufferedProtocol.
+    fn set_app_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
         let replaced = self.state.with(py, |state| {
             state.app_buffered = buffered;
-            std::mem::replace(&mut state.app_protocol, protocol)
+            state.app_protocol.replace(protocol)
         });
         drop(replaced);
     }
