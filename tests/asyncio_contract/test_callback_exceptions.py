@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import socket
 import sys
 from typing import Any
 
@@ -81,6 +82,40 @@ def test_handler_that_raises_is_logged(loop: Loop, asyncio_log: Log) -> None:
     loop.call_soon(failing)
     run_turns(loop, 1)
     assert any("Unhandled error in exception handler" in text for text in asyncio_log.messages)
+
+
+@pytest.mark.parametrize("kind", ["callback", "timer", "reader"])
+def test_the_exception_is_being_handled_while_its_handler_runs(loop: Loop, kind: str) -> None:
+    """So that logging.exception() finds it there, and the handler's own has it as context."""
+    handled: list[BaseException | None] = []
+    contexts: list[dict[str, Any]] = []
+
+    def handler(loop: Loop, context: dict[str, Any]) -> None:
+        contexts.append(context)
+        handled.append(sys.exception())
+        raise AttributeError("the handler failed")
+
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        right.send(b"x")
+        loop.set_exception_handler(handler)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "default_exception_handler", contexts.append)
+            if kind == "reader":
+                loop.add_reader(left, failing)
+            elif kind == "timer":
+                loop.call_later(0, failing)
+            else:
+                loop.call_soon(failing)
+            loop.call_soon(lambda: handled.append(sys.exception()))
+            run_turns(loop, 2 if kind == "timer" else 1)
+            loop.remove_reader(left)
+    error = contexts[0]["exception"]
+    assert type(error) is ZeroDivisionError
+    assert sorted(handled, key=lambda each: each is None) == [error, None]
+    assert contexts[1]["message"] == "Unhandled error in exception handler"
+    assert contexts[1]["exception"].__context__ is error
 
 
 def test_handler_runs_in_the_context_of_the_callback(loop: Loop) -> None:

@@ -140,10 +140,21 @@ def test_data_received_that_raises_closes_with_the_exception(
         def data_received(self, data: bytes) -> None:
             raise LookupError("failed")
 
+    handled: list[BaseException | None] = []
+
     async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            handled.append(sys.exception())
+            loop.default_exception_handler(context)
+
+        loop.set_exception_handler(handler)
         async with connection(Failing, side) as (transport, protocol, peer):
             peer.send(b"x")
-            assert isinstance(await protocol.lost, LookupError)
+            error = await protocol.lost
+            assert isinstance(error, LookupError)
+            assert handled == [error]
             assert transport.is_closing()
 
     run(main())

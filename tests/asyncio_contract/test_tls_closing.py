@@ -276,12 +276,22 @@ def test_protocol_that_raises(
         raise OopsError
 
     setattr(Raising, method, fail)
+    handled: list[BaseException | None] = []
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            handled.append(sys.exception())
+            loop.default_exception_handler(context)
+
+        loop.set_exception_handler(handler)
         async with client_and_peer(authority, Raising) as (client, peer):
             await peer.send(b"data" if method == "data_received" else b"")
             await peer.say_goodbye()
-            assert isinstance(await client.lost, OopsError)
+            error = await client.lost
+            assert isinstance(error, OopsError)
+            assert handled[0] is error
             expected = {
                 "data_received": "Fatal error on SSL protocol",
                 "eof_received": "Error calling eof_received()",

@@ -14,6 +14,7 @@ use super::entry::Ready;
 use crate::clock;
 use crate::error::os_error;
 use crate::py::handle::{Call, Handle};
+use crate::py::handled::handling;
 
 /// What lives as long as one run of the loop.
 struct Run {
@@ -226,10 +227,13 @@ fn report(slf: &Bound<'_, PyAny>, handle: &Handle, error: PyErr) -> PyResult<()>
         return Err(error);
     }
     handle.track(py); // the exception handler may keep it
-    slf.call_method1(
-        intern!(py, "_callback_failed"),
-        (handle.as_object(), error.into_value(py)),
-    )
+    let error = error.into_value(py);
+    handling(error.bind(py), || {
+        slf.call_method1(
+            intern!(py, "_callback_failed"),
+            (handle.as_object(), &error),
+        )
+    })
     .map(drop)
 }
 
@@ -262,10 +266,10 @@ fn report_transport(
     if is_fatal_to_loop(py, &error) {
         return Err(error);
     }
-    slf.call_method1(
-        intern!(py, "_transport_failed"),
-        (transport, error.into_value(py)),
-    )
+    let error = error.into_value(py);
+    handling(error.bind(py), || {
+        slf.call_method1(intern!(py, "_transport_failed"), (transport, &error))
+    })
     .map(drop)
 }
 

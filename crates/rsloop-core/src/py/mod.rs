@@ -16,6 +16,7 @@ mod ending;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
+pub(crate) mod handled;
 pub(crate) mod interpreter;
 pub(crate) mod piece;
 pub(crate) mod slot;

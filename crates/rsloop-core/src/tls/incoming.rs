@@ -15,6 +15,7 @@ use super::state::{Phase, Tls};
 use super::turn::{End, Turn};
 use crate::loop_::LoopBase;
 use crate::py::bytes;
+use crate::py::handled::handling;
 use crate::transports::intake::Intake;
 
 /// How the transport below gives our protocol what arrives.
@@ -254,10 +255,12 @@ impl Tls {
         }
         match self.protocol(py) {
             Some(protocol) => {
-                let arguments = (error.into_value(py), "Fatal error on SSL protocol");
-                protocol
-                    .call_method1(intern!(py, "_fatal_error"), arguments)
-                    .map(drop)
+                let error = error.into_value(py);
+                let arguments = (&error, "Fatal error on SSL protocol");
+                handling(error.bind(py), || {
+                    protocol.call_method1(intern!(py, "_fatal_error"), arguments)
+                })
+                .map(drop)
             }
             None => Ok(()),
         }

@@ -6,6 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::loop_::is_fatal_to_loop;
+use crate::py::handled::handling;
 
 /// Whether the system call may succeed later.
 pub(super) fn is_transient(error: &io::Error) -> bool {
@@ -35,8 +36,9 @@ pub(super) fn fatal(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -
     if is_fatal_to_loop(py, &error) {
         return Err(error);
     }
-    let arguments = (error.into_value(py), message);
-    transport
-        .call_method1(intern!(py, "_fatal_error"), arguments)
-        .map(drop)
+    let error = error.into_value(py);
+    handling(error.bind(py), || {
+        transport.call_method1(intern!(py, "_fatal_error"), (&error, message))
+    })
+    .map(drop)
 }
