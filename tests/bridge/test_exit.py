@@ -58,9 +58,33 @@ SCRIPTS = {
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
     """,
+    "local future polled in a daemon thread": """
+        busy = threading.Event()
+        def work():
+            busy.set()
+            deadline = time.monotonic() + 0.2
+            while time.monotonic() < deadline:
+                pass
+        async def main():
+            await bridge_tests.call_after(asyncio.sleep(0), work, local=True)
+        threading.Thread(target=lambda: runner.run(main()), daemon=True).start()
+        busy.wait()
+    """,
+    "Python's part ends during the exit": """
+        def end():
+            ended.set_result(None)
+            loop.run_until_complete(asyncio.sleep(0))
+        atexit.register(end)
+        ended = loop.create_future()
+        async def main():
+            global held
+            polled = lambda: print("polled")
+            held = [bridge_tests.call_after(ended, polled, local) for local in (False, True)]
+        loop.run_until_complete(main())
+    """,
 }
 PROLOGUE = """
-import asyncio, atexit, importlib, sys, warnings
+import asyncio, atexit, importlib, sys, threading, time, warnings
 import bridge_tests
 warnings.simplefilter("ignore", ResourceWarning)
 module = importlib.import_module(sys.argv[1])

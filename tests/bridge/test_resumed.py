@@ -8,7 +8,7 @@ from typing import Any
 import bridge_tests
 import pytest
 
-from .conftest import Run
+from .conftest import LoopFactory, Run
 
 
 def test_a_future_goes_on_in_the_loop_s_thread(run: Run) -> None:
@@ -39,7 +39,7 @@ def test_the_locals_are_those_of_the_call(run: Run) -> None:
 
     async def main() -> tuple[Any, bool]:
         variable.set("of the call")
-        future = bridge_tests.locals_after(asyncio.sleep(0))
+        future = bridge_tests.call_after(asyncio.sleep(0), bridge_tests.Locals)
         variable.set("later")
         found = await future
         return found.context[variable], found.event_loop is asyncio.get_running_loop()
@@ -87,3 +87,51 @@ def test_an_end_in_the_midst_of_a_poll_is_not_lost(run: Run) -> None:
         return await bridge_tests.call_in_first_poll(future, future.complete)
 
     assert run(main()) == "the result"
+
+
+class AtOnce(Impatient):
+    """A future that is done, and calls what it is given in the call."""
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        callback(self)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_an_end_in_the_midst_of_the_start_is_not_lost(run: Run, local: bool) -> None:
+    async def main() -> str:
+        async with asyncio.timeout(10):
+            return await bridge_tests.call_after(AtOnce(), lambda: "the result", local)
+
+    assert run(main()) == "the result"
+
+
+async def wait_for_impatient(
+    function: Callable[[], object], local: bool
+) -> tuple[Impatient, asyncio.Future[object]]:
+    future = Impatient()
+    return future, bridge_tests.call_after(future, function, local)
+
+
+async def result_of(awaitable: asyncio.Future[object]) -> object:
+    return await awaitable
+
+
+def test_a_local_future_rests_while_its_loop_does_not_run(loop_factory: LoopFactory) -> None:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        future, awaitable = runner.run(wait_for_impatient(asyncio.get_running_loop, local=True))
+        future.complete()
+        assert runner.run(result_of(awaitable)) is runner.get_loop()
+
+
+def test_a_loop_that_runs_in_a_poll_has_its_own_locals(loop_factory: LoopFactory) -> None:
+    async def look() -> bool:
+        return bridge_tests.Locals().event_loop is asyncio.get_running_loop()
+
+    def run_another() -> bool:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(look())
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        future, awaitable = runner.run(wait_for_impatient(run_another, local=False))
+        future.complete()
+        assert runner.run(result_of(awaitable)) is True

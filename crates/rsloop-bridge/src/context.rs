@@ -45,6 +45,11 @@ impl TaskLocals {
         self.objects().1.bind(py).clone()
     }
 
+    /// Whether their loop is the one that runs on this thread.
+    pub(crate) fn are_of_running_loop(&self, py: Python<'_>) -> bool {
+        matches!(find_running_loop(py), Ok(Some(running)) if running.is(&self.objects().0))
+    }
+
     pub(crate) fn port(&self) -> &Arc<Port> {
         &self.0.port
     }

@@ -165,6 +165,15 @@ impl PythonCall {
         Ok(task.unbind())
     }
 
+    /// Keeps what runs the awaitable, to cancel it; unless that has called back already, which
+    /// futures of asyncio's never do when they are given the callback, but others may.
+    fn keep_running(&self, task: Py<PyAny>) {
+        let mut inner = self.lock();
+        if inner.key.is_some() {
+            inner.stage = Stage::Running(task);
+        }
+    }
+
     /// Keeps the result for the Rust future and wakes it.
     fn finish(&self, py: Python<'_>, result: PyResult<Py<PyAny>>) {
         let (old, waker, key) = {
@@ -203,8 +212,7 @@ impl Deliver for PythonCall {
                 self.finish(py, Err(error::loop_closed()));
             }
             Stage::New(awaitable, locals) => match self.start(awaitable.into_bound(py), &locals) {
-                // An awaitable that is done already has its callback called later all the same.
-                Ok(task) => self.lock().stage = Stage::Running(task),
+                Ok(task) => self.keep_running(task),
                 Err(error) => self.finish(py, Err(error)),
             },
             Stage::Running(task) => {

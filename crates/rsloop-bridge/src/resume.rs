@@ -20,15 +20,15 @@ thread_local! {
     static LEFT: RefCell<Option<Vec<Woken>>> = const { RefCell::new(None) };
 }
 
-/// Calls `wake`, and polls what it leaves. On a loop's thread, attached, with no lock held.
+/// Calls `wake`, which does not panic, and polls what it leaves. Attached, with no lock held.
 pub(crate) fn after(py: Python<'_>, wake: impl FnOnce()) {
     let outer = LEFT.replace(Some(Vec::new()));
-    let woken = error::caught(wake);
-    let left = LEFT.replace(outer).into_iter().flatten();
-    // A panic is reported, and what is left besides is polled all the same.
-    let polled = left.map(|poll| error::caught(|| poll(py)));
-    for panic in std::iter::once(woken).chain(polled).filter_map(Result::err) {
-        panic.write_unraisable(py, None);
+    wake();
+    for poll in LEFT.replace(outer).into_iter().flatten() {
+        // A panic is reported, and what is left besides is polled all the same.
+        if let Err(panic) = error::caught(|| poll(py)) {
+            panic.write_unraisable(py, None);
+        }
     }
 }
 

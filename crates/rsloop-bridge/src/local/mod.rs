@@ -18,6 +18,7 @@ use self::bound::Bound;
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::TaskLocals;
+use crate::exit::PollGuard;
 use crate::port::Deliver;
 use crate::{error, executor, exit, resume};
 
@@ -71,6 +72,11 @@ where
 {
     /// Polls. On the loop's thread, attached, in the captured context.
     fn deliver(self: Arc<Self>, py: Python<'_>) {
+        let Some(_guard) = PollGuard::enter() else {
+            // The interpreter exits: never polled again, never dropped.
+            std::mem::forget(self);
+            return;
+        };
         let Some(future) = self.future.get() else {
             return;
         };
@@ -176,13 +182,15 @@ where
         port.post(self);
     }
 
-    /// Polls now, on the loop's thread; or soon, where Python code that a poll has called runs
-    /// callbacks itself.
+    /// Polls now, on the loop's thread; or soon, where Python code runs callbacks itself: in a
+    /// poll of this future, or while its loop does not run.
     fn resume(self: Arc<Self>, py: Python<'_>) {
-        if self.future.get().is_some_and(Cancellable::is_in_use) {
-            self.post();
-        } else {
+        let in_use = self.future.get().is_some_and(Cancellable::is_in_use);
+        let locals = self.link.locals();
+        if !in_use && locals.is_some_and(|locals| locals.are_of_running_loop(py)) {
             self.deliver(py);
+        } else {
+            self.post();
         }
     }
 }

@@ -106,6 +106,10 @@ where
         let Some(locals) = task.link.locals() else {
             return; // cancelled meanwhile
         };
+        if !locals.are_of_running_loop(py) {
+            task.hand_over();
+            return;
+        }
         self.0.rearm();
         let polled = py.detach(|| {
             let record = Record::of::<Resumed<F>>();

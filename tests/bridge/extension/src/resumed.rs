@@ -10,8 +10,6 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use rsloop::rust_async::{self, PythonFuture};
 
-use crate::calls::Locals;
-
 /// Awaits `awaitable`, and tells whether it goes on in the calling thread.
 #[pyfunction]
 #[pyo3(signature = (awaitable, spawned = false))]
@@ -47,14 +45,24 @@ fn goes_on_slowly_here<'py>(
     })
 }
 
-/// Awaits `awaitable`, and gives the locals that are found afterwards.
+/// Awaits `awaitable`, and then calls `function` for the result.
 #[pyfunction]
-fn locals_after<'py>(py: Python<'py>, awaitable: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (awaitable, function, local = false))]
+fn call_after<'py>(
+    py: Python<'py>,
+    awaitable: Bound<'py, PyAny>,
+    function: Py<PyAny>,
+    local: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let call = rust_async::into_future(awaitable)?;
-    rust_async::future_into_py(py, async move {
+    let future = async move {
         call.await?;
-        Python::attach(|py| rust_async::get_current_locals(py).map(Locals))
-    })
+        Python::attach(|py| function.call0(py))
+    };
+    match local {
+        true => rust_async::local_future_into_py(py, future),
+        false => rust_async::future_into_py(py, future),
+    }
 }
 
 /// Awaits `awaitable` in a future that is polled under a lock, which its wakers take too.
@@ -130,7 +138,7 @@ fn call_in_first_poll<'py>(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(goes_on_here, module)?)?;
     module.add_function(wrap_pyfunction!(goes_on_slowly_here, module)?)?;
-    module.add_function(wrap_pyfunction!(locals_after, module)?)?;
+    module.add_function(wrap_pyfunction!(call_after, module)?)?;
     module.add_function(wrap_pyfunction!(call_under_lock, module)?)?;
     module.add_function(wrap_pyfunction!(call_in_first_poll, module)?)
 }
