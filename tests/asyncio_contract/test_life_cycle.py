@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -185,6 +186,9 @@ print("leaving")
 def test_exit_while_a_daemon_thread_lingers_in_what_a_loop_called(
     loop_kind: str, lingering: str
 ) -> None:
+    at_a_death = lingering in ("weak_reference", "collection")
+    if at_a_death and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("without a GIL, what a thread has made dies there, and collections begin later")
     program = LINGERING.replace("LINGERING", lingering)
     done = run_program(loop_kind, program, "-W", "ignore")
     assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")

@@ -1,10 +1,25 @@
 """Loops that watch no descriptors, as Windows' proactor loop: threads wake them by a call."""
 
 import asyncio
+import threading
 from typing import Any, NoReturn
 
 
-class Deaf(asyncio.SelectorEventLoop):
+class Told(asyncio.SelectorEventLoop):
+    """A loop that notes when it was told by a call; another thread may be the one that tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def call_soon_threadsafe(self, *arguments: Any, **context: Any) -> asyncio.Handle:
+        """Note that the callback has been queued."""
+        handle = super().call_soon_threadsafe(*arguments, **context)
+        self.told.set()
+        return handle
+
+
+class Deaf(Told):
     """A loop that refuses readers."""
 
     def add_reader(self, *_: object) -> NoReturn:
@@ -12,7 +27,7 @@ class Deaf(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-class Earless(asyncio.SelectorEventLoop):
+class Earless(Told):
     """A loop that has no such method at all."""
 
     def __getattribute__(self, name: str) -> Any:

@@ -81,11 +81,14 @@ def test_cmake_builds_an_extension(tmp_path: Path) -> None:
     cmake = str(Path(sysconfig.get_path("scripts"), "cmake"))
     (tmp_path / "CMakeLists.txt").write_text(CMAKE)
     (folder,) = package("--cmakedir")
+    without_gil = "ON" if sysconfig.get_config_var("Py_GIL_DISABLED") else "OFF"
     options = (
         f"-Drsloop_bridge_DIR={folder}",
         f"-DPython_EXECUTABLE={sys.executable}",
         # Said, because FindPython guesses wrong for some builds of Python.
         f"-DPython_INCLUDE_DIR={sysconfig.get_path('include')}",
+        # A Python without a GIL is found only where it is said that one may be.
+        f"-DPython_FIND_ABI=ANY;ANY;ANY;{without_gil}",
         # Debian's Python.h includes its pyconfig.h by a path that begins one folder further up.
         f"-DCMAKE_C_FLAGS=-idirafter {Path(sysconfig.get_path('include')).parent}",
     )
