@@ -2,7 +2,11 @@
 
 import asyncio
 import threading
-from typing import Any, NoReturn
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, NoReturn, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 
 class Told(asyncio.SelectorEventLoop):
@@ -12,9 +16,11 @@ class Told(asyncio.SelectorEventLoop):
         super().__init__()
         self.told = threading.Event()
 
-    def call_soon_threadsafe(self, *arguments: Any, **context: Any) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """Note that the callback has been queued."""
-        handle = super().call_soon_threadsafe(*arguments, **context)
+        handle = super().call_soon_threadsafe(callback, *args, context=context)
         self.told.set()
         return handle
 
