@@ -107,8 +107,12 @@ class Asking:
 
 
 @pytest.mark.parametrize("end", ["pause_reading", "close"])
-def test_what_dies_with_the_context_for_reading_may_use_the_transport(run: Run, end: str) -> None:
+def test_what_dies_with_the_context_for_reading_may_use_the_transport(
+    run: Run, loop_kind: str, end: str
+) -> None:
     """The transport never reads, so nothing keeps the copy of the factory's context."""
+    if sys.version_info < (3, 11, 5):
+        stdlib_fault(loop_kind, "keeps the context")
     variable: contextvars.ContextVar[object] = contextvars.ContextVar("variable")
     answers: list[object] = []
 

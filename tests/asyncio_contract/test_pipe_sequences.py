@@ -1,6 +1,7 @@
 """Sequences of operations on pipe transports, drawn by hypothesis: the same on both loops."""
 
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -121,6 +122,7 @@ def test_the_same_story_of_writing_on_both_loops(operations: list[str]) -> None:
     same_on_both_loops(WritingStory, operations)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11, 3), reason="asyncio's pipes have no is_reading")
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
 @hypothesis.given(strategies.lists(strategies.sampled_from(READING), max_size=12))  # type: ignore[untyped-decorator]
 def test_the_same_story_of_reading_on_both_loops(operations: list[str]) -> None:

@@ -362,7 +362,7 @@ def test_a_buffer_may_be_resized_once_its_sending_is_cancelled(run: Run, pair: P
             async with asyncio.timeout(0):
                 await loop.sock_sendall(pair[0], data)
         data.clear()  # while what was raised keeps the frames that it came through
-        assert raised.value.__cause__ is not None
+        assert raised.value.__context__ is not None
 
     run(main())
 
