@@ -162,14 +162,11 @@ impl LoopBase {
     ) -> PyResult<()> {
         handle.track(py);
         let watcher = Watcher::Handle(handle.clone_ref(py));
-        let replaced = self.replace_watcher(py, fd, file, interest, watcher)?;
-        if let Some(Watcher::Handle(handle)) = &replaced {
-            cancel(py, handle);
-        }
-        Ok(())
+        self.replace_watcher(py, fd, file, interest, watcher)
     }
 
-    /// Makes `watcher`, of which the caller has another reference, wait for `interest` in `fd`.
+    /// Makes `watcher`, of which the caller has another reference, wait for `interest` in `fd`, and
+    /// cancels the one that did.
     fn replace_watcher(
         &self,
         py: Python<'_>,
@@ -177,7 +174,7 @@ impl LoopBase {
         file: Option<&Bound<'_, PyAny>>,
         interest: Interest,
         watcher: Watcher,
-    ) -> PyResult<Option<Watcher>> {
+    ) -> PyResult<()> {
         self.check_closed()?;
         self.own_poller(py)?;
         let replaced = self
@@ -189,7 +186,10 @@ impl LoopBase {
             .map_err(|error| os_error(py, error))?;
         // What is ready already has its place in the next turn.
         self.policy.with(py, |policy| policy.demand_poll());
-        Ok(replaced)
+        if let Some(replaced) = replaced {
+            cancel(py, &replaced);
+        }
+        Ok(())
     }
 
     fn unwatch(
@@ -242,11 +242,7 @@ impl LoopBase {
             turns.writable
         };
         let watcher = Watcher::Transport(turn, transport.clone().unbind());
-        let replaced = self.replace_watcher(py, fd, None, interest, watcher)?;
-        if let Some(Watcher::Handle(handle)) = &replaced {
-            cancel(py, handle);
-        }
-        Ok(())
+        self.replace_watcher(py, fd, None, interest, watcher)
     }
 
     /// Gives a transport a turn after what is queued now.
@@ -300,9 +296,7 @@ impl LoopBase {
                 error: Some(error), ..
             }) => Err(os_error(py, error)),
             Some(taken) => {
-                if let Watcher::Handle(handle) = &taken.watcher {
-                    cancel(py, handle);
-                }
+                cancel(py, &taken.watcher);
                 Ok(true)
             }
         }
@@ -372,6 +366,9 @@ impl LoopBase {
     }
 }
 
-fn cancel(py: Python<'_>, handle: &Handle) {
-    handle.get(py).cancel();
+/// Cancels a handle that waits no longer; a transport has its own ways to know.
+fn cancel(py: Python<'_>, watcher: &Watcher) {
+    if let Watcher::Handle(handle) = watcher {
+        handle.get(py).cancel();
+    }
 }
