@@ -16,6 +16,7 @@ use super::state::Datagram;
 use crate::error::os_error;
 use crate::loop_::report_call;
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::handled::handling;
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
 use crate::transports::{check_bytes_like, context_for_io, is_transient};
@@ -295,16 +296,9 @@ impl Datagram {
         });
         if let Some(protocol) = protocol {
             let error = error.into_value(py);
-            protocol
-                .call_method1(py, intern!(py, "error_received"), (&error,))
-                .or_else(|raised| {
-                    let raised_in = raised.value(py).getattr(intern!(py, "__context__"))?;
-                    if raised_in.is_none() && !raised.value(py).is(&error) {
-                        let context = intern!(py, "__context__");
-                        raised.value(py).setattr(context, &error)?;
-                    }
-                    Err(raised)
-                })?;
+            handling(error.bind(py), || {
+                protocol.call_method1(py, intern!(py, "error_received"), (&error,))
+            })?;
         }
         Ok(())
     }
