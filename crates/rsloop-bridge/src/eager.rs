@@ -1,4 +1,5 @@
-//! Which types of futures are worth polling in the call that makes the awaitable.
+//! Which types of futures are worth polling in the call that makes the awaitable, and where a
+//! Python awaitable ends, which has a record of its own.
 //!
 //! A future that is ready at once saves two changes of thread that way, and one that is pending
 //! saves one, since the executor hears of it only when it is woken. But one whose first poll
@@ -17,7 +18,7 @@ pub(crate) const SLOW: Duration = Duration::from_micros(100);
 /// A first poll that is pending in the end saves less, and may take less.
 pub(crate) const SLOW_PENDING: Duration = Duration::from_micros(20);
 
-/// So many slow first polls in a row, and the type is not polled eagerly for a while. A single
+/// So many slow polls in a row, and the type is not polled eagerly for a while. A single
 /// one may only mean that the thread was preempted.
 const DISTRUST: u8 = 2;
 

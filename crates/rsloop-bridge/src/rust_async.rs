@@ -30,7 +30,8 @@ pub fn get_current_locals(py: Python<'_>) -> PyResult<TaskLocals> {
 /// The future is polled once in this call, with the GIL released, and from then on by the
 /// executor's threads, whether or not Python awaits the result; but on the loop's thread, at once
 /// and detached, when a [`PythonFuture`] ends that it waits for, until something else wakes it.
-/// Its result is converted on the loop's thread. An error, or a panic as [`RustPanic`], is raised where the result is awaited.
+/// Its result is converted on the loop's thread. An error, or a panic as [`RustPanic`], is raised
+/// where the result is awaited.
 ///
 /// Cancelling the awaitable, or dropping the last reference to it while nobody waits for it,
 /// drops the future.

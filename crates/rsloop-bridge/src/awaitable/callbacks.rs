@@ -10,15 +10,6 @@ pub(crate) struct Callback {
     pub(crate) context: Py<PyAny>,
 }
 
-impl Callback {
-    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self {
-            function: self.function.clone_ref(py),
-            context: self.context.clone_ref(py),
-        }
-    }
-}
-
 /// Callbacks in the order added. Most awaitables have exactly one.
 #[derive(Default)]
 pub(crate) struct Callbacks {
@@ -44,6 +35,15 @@ impl Callbacks {
         self.first
             .iter()
             .chain(self.rest.iter().flat_map(|rest| rest.iter()))
+    }
+
+    /// Other references to the same callbacks, for when the lock on these is let go.
+    pub(crate) fn copies(&self, py: Python<'_>) -> Vec<Callback> {
+        let copy = |callback: &Callback| Callback {
+            function: callback.function.clone_ref(py),
+            context: callback.context.clone_ref(py),
+        };
+        self.iter().map(copy).collect()
     }
 
     /// Takes out the entries that are the same two objects as one of `doomed`.

@@ -195,12 +195,7 @@ impl RustFuture {
         let py = slf.py();
         let this = slf.get();
         // Comparing may run Python code, so it works on copies.
-        let copies: Vec<Callback> = this
-            .lock()
-            .callbacks
-            .iter()
-            .map(|callback| callback.clone_ref(py))
-            .collect();
+        let copies = this.lock().callbacks.copies(py);
         let mut doomed = Vec::new();
         for callback in copies {
             if callback.function.bind(py).eq(r#fn)? {
@@ -277,11 +272,7 @@ impl RustFuture {
 
     #[getter]
     fn _callbacks(&self, py: Python<'_>) -> Vec<(Py<PyAny>, Py<PyAny>)> {
-        let inner = self.lock();
-        let copies = inner
-            .callbacks
-            .iter()
-            .map(|callback| callback.clone_ref(py));
+        let copies = self.lock().callbacks.copies(py).into_iter();
         copies.map(|copy| (copy.function, copy.context)).collect()
     }
 

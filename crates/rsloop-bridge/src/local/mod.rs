@@ -156,18 +156,15 @@ where
     T: for<'a> IntoPyObject<'a> + 'static,
 {
     fn wake(self: Arc<Self>) {
-        if self.scheduled.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if resume::is_possible(self.link.port()) {
-            resume::leave(move |py| self.resume(py));
-        } else {
-            self.post();
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            self.go_on();
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        Arc::clone(self).wake();
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            Arc::clone(self).go_on();
+        }
     }
 }
 
@@ -176,6 +173,15 @@ where
     F: Future<Output = PyResult<T>> + 'static,
     T: for<'a> IntoPyObject<'a> + 'static,
 {
+    /// Has the loop's thread poll, where the waker was called, or soon.
+    fn go_on(self: Arc<Self>) {
+        if resume::is_possible(self.link.port()) {
+            resume::leave(move |py| self.resume(py));
+        } else {
+            self.post();
+        }
+    }
+
     /// Has the loop poll soon.
     fn post(self: Arc<Self>) {
         let port = Arc::clone(self.link.port());

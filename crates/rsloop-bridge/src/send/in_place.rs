@@ -19,13 +19,13 @@ use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
 use crate::{error, executor, exit, resume};
 
-/// The first poll. None if the future is pending.
+/// The first poll.
 pub(super) fn poll_in_call<F, T>(
     py: Python<'_>,
     locals: Option<&TaskLocals>,
     future: &mut Pin<Box<F>>,
     waker: &Arc<InPlaceWaker<F, T>>,
-) -> PyResult<Option<PyResult<T>>>
+) -> PyResult<Poll<PyResult<T>>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
@@ -35,15 +35,11 @@ where
     let Some(_guard) = PollGuard::enter() else {
         return Err(error::shutting_down());
     };
-    let polled = py.detach(|| {
+    Ok(py.detach(|| {
         waker.poll(locals.cloned(), Record::of::<F>(), SLOW_PENDING, |cx| {
             poll_caught(future.as_mut(), cx)
         })
-    });
-    Ok(match polled {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    })
+    }))
 }
 
 /// The waker of polls in place: has the task polled on, in place again or by the executor.

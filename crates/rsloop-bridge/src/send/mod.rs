@@ -57,7 +57,7 @@ where
     let mut first_waker = None;
     if first_poll == FirstPoll::InCall && Record::of::<F>().allows() {
         let waker = Arc::new(InPlaceWaker::new());
-        if let Some(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
+        if let Poll::Ready(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
             // Dropped before the conversion, which may run any code of Python's.
             let output = py.detach(|| error::drop_spent(future, output));
             let settled = match locals {
