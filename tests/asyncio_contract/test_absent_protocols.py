@@ -34,14 +34,20 @@ def reports() -> Reports:
     return found
 
 
+async def connected() -> tuple[asyncio.Transport, socket.socket, socket.socket]:
+    """Return a transport, the socket it has, and the one at the other end."""
+    left, right = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=left)
+    return transport, left, right
+
+
 @pytest.mark.parametrize("kind", [None, 5])
 def test_data_for_no_protocol_ends_the_connection(run: Run, kind: Any) -> None:
     async def main() -> None:
         told = reports()
-        loop = asyncio.get_running_loop()
-        left, right = socket.socketpair()
+        transport, _, right = await connected()
         with right:
-            transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=left)
             transport.set_protocol(kind)
             assert transport.get_protocol() is kind
             right.send(b"data")
@@ -56,9 +62,7 @@ def test_data_for_no_protocol_ends_the_connection(run: Run, kind: Any) -> None:
 def test_the_end_for_no_protocol_ends_the_connection(run: Run) -> None:
     async def main() -> None:
         told = reports()
-        loop = asyncio.get_running_loop()
-        left, right = socket.socketpair()
-        transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=left)
+        transport, _, right = await connected()
         transport.set_protocol(None)  # type: ignore[arg-type]
         right.close()
         await told.until(lambda: len(told.calls) == 2)
@@ -71,10 +75,8 @@ def test_the_end_for_no_protocol_ends_the_connection(run: Run) -> None:
 def test_closing_without_a_protocol_is_told(run: Run) -> None:
     async def main() -> None:
         told = reports()
-        loop = asyncio.get_running_loop()
-        left, right = socket.socketpair()
+        transport, left, right = await connected()
         with right:
-            transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=left)
             transport.set_protocol(None)  # type: ignore[arg-type]
             transport.close()
             await told.until(lambda: bool(told.calls))

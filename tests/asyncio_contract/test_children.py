@@ -260,23 +260,25 @@ def test_closing_the_transport_kills_the_child(run: Run) -> None:
     run(main())
 
 
+async def close_the_transport_of_a_dead_child() -> None:
+    """Close it before its end is known, and see the child's status kept."""
+    recorder = Recorder()
+    transport, _ = await asyncio.get_running_loop().subprocess_exec(
+        lambda: recorder, "/bin/sh", "-c", "exit 3"
+    )
+    wait_without_reaping(transport.get_pid())
+    transport.close()
+    await recorder.lost.wait()
+    assert transport.get_returncode() == 3
+    await settle()
+
+
 def test_closing_the_transport_of_a_dead_child_keeps_its_status(
     run: Run, loop_kind: str, asyncio_log: Log
 ) -> None:
     stdlib_fault(loop_kind, "loses the status to Popen.poll(), and reports 255")
 
-    async def main() -> None:
-        recorder = Recorder()
-        transport, _ = await asyncio.get_running_loop().subprocess_exec(
-            lambda: recorder, "/bin/sh", "-c", "exit 3"
-        )
-        wait_without_reaping(transport.get_pid())
-        transport.close()
-        await recorder.lost.wait()
-        assert transport.get_returncode() == 3
-        await settle()
-
-    run(main())
+    run(close_the_transport_of_a_dead_child())
     assert asyncio_log.messages == []
 
 
@@ -465,15 +467,7 @@ def test_want_of_descriptors_is_no_lasting_matter(run: Run, loop_kind: str) -> N
             await asyncio.create_subprocess_exec("/bin/true")
         assert raised.value.errno == errno.EMFILE
         # What only a child that is watched by its pidfd reports.
-        recorder = Recorder()
-        transport, _ = await asyncio.get_running_loop().subprocess_exec(
-            lambda: recorder, "/bin/sh", "-c", "exit 3"
-        )
-        wait_without_reaping(transport.get_pid())
-        transport.close()
-        await recorder.lost.wait()
-        assert transport.get_returncode() == 3
-        await settle()
+        await close_the_transport_of_a_dead_child()
 
     run(main())
 

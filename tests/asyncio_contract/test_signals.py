@@ -306,19 +306,21 @@ def test_a_foreign_wakeup_descriptor_is_restored_after_the_run(loop: Loop) -> No
             signal.set_wakeup_fd(-1)
 
 
+async def interrupted(cancelled: list[str]) -> None:
+    """Be interrupted by a signal, and note the cancellation."""
+    try:
+        asyncio.get_running_loop().call_soon(send, signal.SIGINT)
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        cancelled.append("main")
+        raise
+
+
 def test_runner_turns_sigint_into_keyboard_interrupt(loop_factory: LoopFactory) -> None:
     cancelled: list[str] = []
 
-    async def main() -> None:
-        try:
-            asyncio.get_running_loop().call_soon(send, signal.SIGINT)
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append("main")
-            raise
-
     with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
+        runner.run(interrupted(cancelled))
     assert cancelled == ["main"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -330,20 +332,12 @@ def test_runner_handles_sigint_again_after_a_main_that_handled_it_itself(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, pytest.fail, "nobody sent it")
 
-    async def main() -> None:
-        try:
-            asyncio.get_running_loop().call_soon(send, signal.SIGINT)
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append("main")
-            raise
-
     cancelled: list[str] = []
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(handling())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
+        runner.run(interrupted(cancelled))
     assert cancelled == ["main"]
 
 
