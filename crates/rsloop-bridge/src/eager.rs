@@ -1,8 +1,8 @@
-//! Which types of futures are worth polling in the call that makes the awaitable, and where a
-//! Python awaitable ends, which has a record of its own.
+//! Which types of futures are worth polling on the loop's thread: in the call that makes the
+//! awaitable, where a Python awaitable ends, and after other wakes. Each has a record of its own.
 //!
-//! A future that is ready at once saves two changes of thread that way, and one that is pending
-//! saves one, since the executor hears of it only when it is woken. But one whose first poll
+//! A future that ends there saves two changes of thread, and one that is pending after its first
+//! poll saves one, since the executor need not hear of it before it is woken. But one whose poll
 //! computes for longer than that is worth would stall the loop. So a type's record decides: a few
 //! bits, in a table in which each type has a place of its own. Types for which there is no place
 //! any more share one, which costs speed, never correctness.
@@ -14,9 +14,6 @@ use std::time::Duration;
 
 /// A poll that takes longer stalls the loop noticeably.
 pub(crate) const SLOW: Duration = Duration::from_micros(100);
-
-/// A first poll that is pending in the end saves less, and may take less.
-pub(crate) const SLOW_PENDING: Duration = Duration::from_micros(20);
 
 /// So many slow polls in a row, and the type is not polled eagerly for a while. A single
 /// one may only mean that the thread was preempted.
@@ -129,7 +126,7 @@ impl Hasher for LastWord {
 mod tests {
     use std::time::Duration;
 
-    use super::{COUNT, DISTRUST, Record, Records, SLOTS, SLOW, SLOW_PENDING, TRIES};
+    use super::{COUNT, DISTRUST, Record, Records, SLOTS, SLOW, TRIES};
 
     const FAST: Duration = Duration::from_nanos(1);
 
@@ -139,11 +136,11 @@ mod tests {
         let record = Record::of::<Pending>();
         for _ in 0..100 {
             assert!(record.allows());
-            record.note(FAST, SLOW_PENDING);
+            record.note(FAST, SLOW);
         }
         for _ in 0..DISTRUST {
             assert!(record.allows());
-            record.note(SLOW_PENDING * 2, SLOW_PENDING);
+            record.note(SLOW * 2, SLOW);
         }
         let skipped = (0..1000).take_while(|_| !record.allows()).count();
         assert!((200..300).contains(&skipped), "{skipped}");

@@ -92,6 +92,10 @@ impl Bell for ForeignBell {
         }
     }
 
+    fn needs_python(&self) -> bool {
+        matches!(self, Self::Threadsafe(_))
+    }
+
     /// Gives the descriptor back.
     fn silence_for_good(&self) {
         if let Self::Descriptor(wakeup) = self {

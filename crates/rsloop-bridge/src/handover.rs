@@ -8,7 +8,8 @@
 //! | `Polled` | a poll in the call is in progress, or has just ended |
 //! | `Woken` | woken during that: the future is polled again, or goes to the executor at once |
 //! | `Waits` | the future waits to be woken |
-//! | `Over` | who woke it has it: the executor, whose own wakers count from then on, or who polls it in place once more |
+//! | `Due` | woken, and left to the loop's thread: whoever comes first has it |
+//! | `Over` | whose turn it is has it: the executor, whose own wakers count from then on, or who polls it in place once more |
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -21,6 +22,7 @@ enum Stage<T> {
     Polled,
     Woken,
     Waits(T),
+    Due(T),
     Over,
 }
 
@@ -54,7 +56,7 @@ impl<T> Handover<T> {
                 *stage = Stage::Waits(task);
                 None
             }
-            Stage::Woken | Stage::Waits(_) | Stage::Over => {
+            Stage::Woken | Stage::Waits(_) | Stage::Due(_) | Stage::Over => {
                 *stage = Stage::Over;
                 Some(task)
             }
@@ -65,13 +67,27 @@ impl<T> Handover<T> {
     #[must_use]
     pub(crate) fn wake(&self) -> Option<T> {
         let mut stage = self.lock();
-        let next = match *stage {
-            Stage::Polled | Stage::Woken => Stage::Woken,
-            Stage::Waits(_) | Stage::Over => Stage::Over,
-        };
-        match std::mem::replace(&mut *stage, next) {
-            Stage::Waits(task) => Some(task),
-            Stage::Polled | Stage::Woken | Stage::Over => None,
+        match *stage {
+            Stage::Polled => *stage = Stage::Woken,
+            Stage::Waits(_) => return stage.take(),
+            // There is a poll to come.
+            Stage::Woken | Stage::Due(_) | Stage::Over => {}
+        }
+        None
+    }
+
+    /// Keeps the task that [`wake`](Self::wake) has handed over for the first who claims it.
+    pub(crate) fn put(&self, task: T) {
+        *self.lock() = Stage::Due(task);
+    }
+
+    /// Takes the task that was [put](Self::put) here, unless another was faster.
+    #[must_use]
+    pub(crate) fn claim(&self) -> Option<T> {
+        let mut stage = self.lock();
+        match *stage {
+            Stage::Due(_) => stage.take(),
+            _ => None,
         }
     }
 
@@ -79,6 +95,16 @@ impl<T> Handover<T> {
         self.0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T> Stage<T> {
+    /// Takes the task, which is over to whose turn it is then.
+    fn take(&mut self) -> Option<T> {
+        match std::mem::replace(self, Self::Over) {
+            Self::Waits(task) | Self::Due(task) => Some(task),
+            Self::Polled | Self::Woken | Self::Over => None,
+        }
     }
 }
 
@@ -111,5 +137,15 @@ mod tests {
         assert_eq!(handover.wake(), None);
         assert_eq!(handover.leave(7), Some(7));
         assert_eq!(handover.wake(), None);
+    }
+
+    #[test]
+    fn a_task_that_is_due_goes_to_who_claims_it_first() {
+        let handover = Handover::new();
+        assert_eq!(handover.claim(), None);
+        handover.put(7);
+        assert_eq!(handover.wake(), None);
+        assert_eq!(handover.claim(), Some(7));
+        assert_eq!(handover.claim(), None);
     }
 }

@@ -44,6 +44,11 @@ impl<T> Inbox<T> {
         !self.rung.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether somebody has rung since the last drain began. It may have changed when this returns.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
     /// Takes what is there now, item by item: what is pushed meanwhile waits for the next drain.
     pub(crate) fn drain(&self, mut take: impl FnMut(T)) {
         self.rung.swap(false, Ordering::AcqRel);

@@ -76,6 +76,7 @@ mod inbox;
 mod interpreter;
 mod local;
 mod macros;
+mod overdue;
 mod port;
 mod ports;
 mod python_future;

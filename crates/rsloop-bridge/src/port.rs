@@ -32,6 +32,11 @@ pub(crate) trait Bell: Send + Sync {
     /// Has the loop call [`Port::drain`] soon. From any thread, attached or not.
     fn ring(&self, port: &Arc<Port>);
 
+    /// Whether ringing attaches to Python.
+    fn needs_python(&self) -> bool {
+        false
+    }
+
     /// The loop is closed, and nobody will ring again.
     fn silence_for_good(&self);
 }
@@ -102,6 +107,13 @@ impl Port {
     /// Makes the loop drain the inbox.
     pub(crate) fn ring(self: &Arc<Self>) {
         self.bell.ring(self);
+    }
+
+    /// Whether the loop may be asked to poll what a waker was called for. Not if it was rung
+    /// already: it has enough to do, and an executor goes on beside it. And not if ringing attaches
+    /// to Python: a waker is called under locks that a thread which is attached may want.
+    pub(crate) fn has_time(&self) -> bool {
+        !self.inbox.is_rung() && !self.bell.needs_python()
     }
 
     /// Delivers what is in the inbox now. On the loop's thread. True if the caller must see to

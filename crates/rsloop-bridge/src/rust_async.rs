@@ -28,8 +28,9 @@ pub fn get_current_locals(py: Python<'_>) -> PyResult<TaskLocals> {
 /// Makes a Python awaitable of a Rust future, on the running loop, in the current context.
 ///
 /// The future is polled once in this call, with the GIL released, and from then on by the
-/// executor's threads, whether or not Python awaits the result; but on the loop's thread, at once
-/// and detached, when a [`PythonFuture`] ends that it waits for, until something else wakes it.
+/// executor's threads, whether or not Python awaits the result; but on the loop's thread, detached,
+/// when a [`PythonFuture`] ends that it waits for, and once more when something else wakes it, if
+/// futures of its type have a record of ending then.
 /// Its result is converted on the loop's thread. An error, or a panic as [`RustPanic`], is raised
 /// where the result is awaited.
 ///

@@ -1,5 +1,6 @@
 //! The polls that are not the executor's: in the call that makes the awaitable, and on the loop's
-//! thread where a Python awaitable has ended that the future waits for.
+//! thread, where a Python awaitable has ended that the future waits for, or when the future was
+//! woken and is likely to end.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -12,9 +13,10 @@ use pyo3::prelude::*;
 
 use super::{SendTask, poll_caught};
 use crate::context::TaskLocals;
-use crate::eager::{Record, SLOW, SLOW_PENDING};
+use crate::eager::{Record, SLOW};
 use crate::exit::PollGuard;
 use crate::handover::Handover;
+use crate::overdue::{self, Overdue};
 use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
 use crate::{error, executor, exit, resume};
@@ -36,7 +38,7 @@ where
         return Err(error::shutting_down());
     };
     Ok(py.detach(|| {
-        waker.poll(locals.cloned(), Record::of::<F>(), SLOW_PENDING, |cx| {
+        waker.poll(locals.cloned(), Record::of::<F>(), SLOW, |cx| {
             poll_caught(future.as_mut(), cx)
         })
     }))
@@ -45,8 +47,12 @@ where
 /// The waker of polls in place: has the task polled on, in place again or by the executor.
 pub(super) struct InPlaceWaker<F, T>(Handover<Arc<SendTask<F, T>>>);
 
-/// Stands for the later polls of a type of future in the records.
+/// Stands for the polls of a type of future after Python's end in the records.
 struct Resumed<F>(PhantomData<F>);
+
+/// Stands for those after other wakes. The loop makes them only if they are the last: then it has
+/// the result where it belongs, and otherwise it has worked for an executor that has the time.
+struct Finished<F>(PhantomData<F>);
 
 impl<F, T> InPlaceWaker<F, T>
 where
@@ -79,7 +85,7 @@ where
         let task_waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&task_waker);
         let mut polled = poll(&mut cx);
-        if polled.is_pending() && began.elapsed() < SLOW_PENDING && self.0.again() {
+        if polled.is_pending() && began.elapsed() < SLOW && self.0.again() {
             polled = poll(&mut cx);
         }
         drop((entered, scope));
@@ -94,23 +100,44 @@ where
 
     /// Polls `task`, which was woken, on its loop's thread, and delivers its result.
     fn resume(self: Arc<Self>, py: Python<'_>, task: Arc<SendTask<F, T>>) {
+        let Some(locals) = task.link.locals() else {
+            return; // cancelled meanwhile
+        };
+        if locals.are_of_running_loop(py) {
+            self.poll_on(py, task, locals, Record::of::<Resumed<F>>(), SLOW);
+        } else {
+            task.hand_over();
+        }
+    }
+
+    /// Leaves `task`, which was woken, to its loop's thread.
+    fn ask_loop(self: &Arc<Self>, task: Arc<SendTask<F, T>>) {
+        let port = Arc::clone(task.link.port());
+        self.0.put(task);
+        port.post(Arc::clone(self) as _);
+        let this = Arc::downgrade(self) as _;
+        if !overdue::watch(this) {
+            Arc::clone(self).overdue();
+        }
+    }
+
+    /// Polls `task`, which was woken, on its loop's thread, and delivers its result.
+    fn poll_on(
+        self: Arc<Self>,
+        py: Python<'_>,
+        task: Arc<SendTask<F, T>>,
+        locals: TaskLocals,
+        record: Record<'_>,
+        slow_pending: Duration,
+    ) {
         let Some(_guard) = PollGuard::enter() else {
             // The interpreter exits: never polled again, never dropped.
             std::mem::forget(task);
             return;
         };
-        let Some(locals) = task.link.locals() else {
-            return; // cancelled meanwhile
-        };
-        if !locals.are_of_running_loop(py) {
-            task.hand_over();
-            return;
-        }
         self.0.rearm();
-        let polled = py.detach(|| {
-            let record = Record::of::<Resumed<F>>();
-            self.poll(Some(locals), record, SLOW, |cx| task.poll(cx))
-        });
+        let polled =
+            py.detach(|| self.poll(Some(locals), record, slow_pending, |cx| task.poll(cx)));
         if polled.is_ready() {
             task.deliver(py);
         } else if let Some(task) = self.leave(task) {
@@ -137,10 +164,47 @@ where
             std::mem::forget(task);
             return;
         }
-        if resume::is_possible(task.link.port()) && Record::of::<Resumed<F>>().allows() {
-            let waker = Arc::clone(self);
-            resume::leave(move |py| waker.resume(py, task));
-        } else {
+        if resume::is_possible(task.link.port()) {
+            if Record::of::<Resumed<F>>().allows() {
+                let waker = Arc::clone(self);
+                return resume::leave(move |py| waker.resume(py, task));
+            }
+        } else if task.link.port().has_time() && Record::of::<Finished<F>>().allows() {
+            return self.ask_loop(task);
+        }
+        task.hand_over();
+    }
+}
+
+impl<F, T> Deliver for InPlaceWaker<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn deliver(self: Arc<Self>, py: Python<'_>) {
+        let Some(task) = self.0.claim() else {
+            return; // it was overdue
+        };
+        if let Some(locals) = task.link.locals() {
+            let record = Record::of::<Finished<F>>();
+            self.poll_on(py, task, locals, record, Duration::ZERO);
+        }
+    }
+
+    /// The port tells the task itself.
+    fn closed(self: Arc<Self>, _: Python<'_>) {}
+}
+
+impl<F, T> Overdue for InPlaceWaker<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn overdue(self: Arc<Self>) {
+        if exit::is_exiting() {
+            return;
+        }
+        if let Some(task) = self.0.claim() {
             task.hand_over();
         }
     }

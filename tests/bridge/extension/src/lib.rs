@@ -13,6 +13,7 @@ mod send;
 mod streams;
 mod values;
 mod watch;
+mod woken;
 
 use pyo3::prelude::*;
 
@@ -30,6 +31,7 @@ fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
     streams::register(module)?;
     values::register(module)?;
     watch::register(module)?;
+    woken::register(module)?;
     module.add("HEADER", env!("HEADER"))?;
     module.add(
         "RustPanic",
