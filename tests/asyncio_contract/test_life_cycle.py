@@ -75,8 +75,17 @@ def test_exit_while_a_daemon_thread_runs_a_loop(loop_kind: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 
 
+# Dies when the interpreter clears its modules, from when on no other thread may go on.
+LASTING = """
+import time
+class Lasting:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.05)
+lasting = Lasting()
+"""
+
 BUSY = """
-import asyncio, threading, time
+import asyncio, threading
 loop = Loop()
 started = threading.Event()
 async def echo(reader, writer):
@@ -112,22 +121,26 @@ async def finalizers():
     while True:
         loop.call_soon(id, Dying())
         await asyncio.sleep(0)
+async def timers():
+    started.set()
+    while True:
+        await asyncio.sleep(0.001)
 threading.Thread(target=loop.run_until_complete, args=(BUSY(),), daemon=True).start()
 started.wait()
 print("leaving")
 """
 
 
-@pytest.mark.parametrize("busy", ["streams", "datagrams", "callbacks", "finalizers"])
+@pytest.mark.parametrize("busy", ["streams", "datagrams", "callbacks", "finalizers", "timers"])
 def test_exit_while_a_daemon_thread_is_busy_with_a_loop(loop_kind: str, busy: str) -> None:
     # Until 3.14 CPython unwinds the stack of the thread, wherever it is.
     for _ in range(3):
-        done = run_program(loop_kind, BUSY.replace("BUSY", busy), "-W", "ignore")
+        done = run_program(loop_kind, LASTING + BUSY.replace("BUSY", busy), "-W", "ignore")
         assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 
 
 LINGERING = """
-import asyncio, gc, threading, time, weakref
+import asyncio, gc, sys, threading, time, weakref
 loop = Loop()
 entered, leaving = threading.Lock(), threading.Lock()
 entered.acquire()
@@ -158,6 +171,14 @@ def pieces():
         server = await loop.create_server(Protocol, "127.0.0.1", 0)
         kept.append(await loop.create_connection(Protocol, *server.sockets[0].getsockname()))
     kept.append(loop.create_task(main()))
+def audit_hook():
+    sys.addaudithook(lambda event, _: event == "socket.connect" and linger())
+    async def main():
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        kept.append(server)
+        address = server.sockets[0].getsockname()
+        kept.append(await loop.create_connection(asyncio.Protocol, *address))
+    kept.append(loop.create_task(main()))
 def collection():
     class Garbage:
         __del__ = linger
@@ -182,14 +203,16 @@ print("leaving")
 """
 
 
-@pytest.mark.parametrize("lingering", ["weak_reference", "delay", "number", "pieces", "collection"])
+@pytest.mark.parametrize(
+    "lingering", ["weak_reference", "delay", "number", "pieces", "audit_hook", "collection"]
+)
 def test_exit_while_a_daemon_thread_lingers_in_what_a_loop_called(
     loop_kind: str, lingering: str
 ) -> None:
     at_a_death = lingering in ("weak_reference", "collection")
     if at_a_death and sysconfig.get_config_var("Py_GIL_DISABLED"):
         pytest.skip("without a GIL, what a thread has made dies there, and collections begin later")
-    program = LINGERING.replace("LINGERING", lingering)
+    program = LASTING + LINGERING.replace("LINGERING", lingering)
     done = run_program(loop_kind, program, "-W", "ignore")
     assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 

@@ -18,6 +18,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::interpreter::require_main(module.py())?;
+    #[cfg(threads_unwind)]
+    py::ending::let_threads_hang();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     py::handle::class::add_to(module)?;
     loop_::add_to(module)?;

@@ -12,7 +12,7 @@ pub(crate) mod buffer;
 pub(crate) mod bytes;
 pub(crate) mod context;
 #[cfg(threads_unwind)]
-mod ending;
+pub(crate) mod ending;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 pub(crate) mod handle;
