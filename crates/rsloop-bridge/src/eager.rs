@@ -19,8 +19,8 @@ pub(crate) const SLOW: Duration = Duration::from_micros(100);
 /// one may only mean that the thread was preempted.
 const DISTRUST: u8 = 2;
 
-/// More than an extension has types of futures.
-const SLOTS: usize = 512;
+/// More than an extension has types of futures, by three.
+const SLOTS: usize = 1024;
 
 /// How many slots a type may have to try, so that a full table costs no more than a few looks.
 const TRIES: usize = 8;
