@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyInt, PyIterator, PyList, PyWeakrefMethods, PyWeakrefReference};
 
 use super::LoopBase;
 use crate::py::fastcall::{Args, Method, fastcall};
@@ -21,7 +21,8 @@ pub(super) fn methods() -> Vec<Method> {
 }
 
 /// The transports by descriptor, as far as they are alive: where CPython's loop has a
-/// `WeakValueDictionary`, which takes several Python calls for each connection.
+/// `WeakValueDictionary`, which takes several Python calls for each connection. Programs look
+/// through it for what is open, so it can be enumerated like one.
 #[pyclass(frozen, mapping, module = "rsloop_core._core")]
 pub(crate) struct Transports {
     /// Weak references; a dead one waits for the next user of its number. No table: what is no
@@ -41,6 +42,15 @@ impl Transports {
             .by_fd
             .with(py, |by_fd| Some(by_fd.get(&fd)?.clone_ref(py)))?;
         weak.bind(py).upgrade()
+    }
+
+    /// The transports that are alive, and their descriptors.
+    fn alive<'py>(&self, py: Python<'py>) -> Vec<(i32, Bound<'py, PyAny>)> {
+        let known: Vec<i32> = self.by_fd.with(py, |by_fd| by_fd.keys().copied().collect());
+        let known = known.into_iter();
+        known
+            .filter_map(|fd| Some((fd, self.find(py, fd)?)))
+            .collect()
     }
 
     fn replace(&self, py: Python<'_>, fd: i32, weak: Option<Py<PyWeakrefReference>>) {
@@ -80,7 +90,11 @@ impl Transports {
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.keys(py).len()
+        self.alive(py).len()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.keys(py)
     }
 
     /// Return the transport that uses fd, or default.
@@ -89,12 +103,32 @@ impl Transports {
         self.find(py, fd).map(Bound::unbind).or(default)
     }
 
-    /// Return the descriptors in use.
-    fn keys(&self, py: Python<'_>) -> Vec<i32> {
-        let known: Vec<i32> = self.by_fd.with(py, |by_fd| by_fd.keys().copied().collect());
-        let alive = known.into_iter();
-        alive.filter(|&fd| self.find(py, fd).is_some()).collect()
+    /// Return an iterator over the descriptors in use.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        iterator(py, self.alive(py).into_iter().map(|(fd, _)| fd))
     }
+
+    /// Return an iterator over the transports.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        iterator(
+            py,
+            self.alive(py).into_iter().map(|(_, transport)| transport),
+        )
+    }
+
+    /// Return an iterator over pairs of a descriptor and its transport.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        iterator(py, self.alive(py))
+    }
+}
+
+/// An iterator over what there is now: the transports may come and go meanwhile.
+fn iterator<'py, T: IntoPyObject<'py>>(
+    py: Python<'py>,
+    each: impl IntoIterator<Item = T>,
+) -> PyResult<Bound<'py, PyIterator>> {
+    let each: Vec<T> = each.into_iter().collect();
+    PyList::new(py, each)?.try_iter()
 }
 
 fn ensure_fd_no_transport(
