@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import threading
 import weakref
 from collections.abc import Awaitable
 
@@ -44,6 +45,41 @@ def test_a_local_poll_runs_in_the_captured_context(run: Run) -> None:
         return await future, VARIABLE.get()
 
     assert run(main()) == ("captured", "changed after")
+
+
+@pytest.mark.parametrize("woken", [True, False], ids=["by a thread", "by Python"])
+def test_a_poll_in_the_loop_s_thread_runs_in_the_captured_context(
+    loop_factory: LoopFactory, *, woken: bool
+) -> None:
+    def change() -> tuple[bool, str]:
+        before = VARIABLE.get()
+        VARIABLE.set("changed inside")
+        return threading.get_ident() == here, before
+
+    async def poll() -> tuple[bool, str]:
+        gate = Gate()
+        VARIABLE.set("captured")
+        if woken:
+            future = bridge_tests.calls_when_open(gate, change)
+        else:
+            future = bridge_tests.call_after(asyncio.sleep(0), change)
+        VARIABLE.set("changed after")
+        gate.open_elsewhere()
+        found = await future
+        assert VARIABLE.get() == "changed after"
+        return found
+
+    async def main() -> set[str]:
+        found = [await poll() for _ in range(20)]
+        # A loop that comes too late finds that the executor has made the poll.
+        return {before for here, before in found if here}
+
+    here = threading.get_ident()
+    loop = loop_factory()
+    outside = VARIABLE.get()
+    assert loop.run_until_complete(main()) <= {"captured"}
+    assert VARIABLE.get() == outside
+    loop.close()
 
 
 def test_a_context_that_is_entered_already_is_copied(run: Run) -> None:

@@ -114,14 +114,18 @@ where
     fn ask_loop(self: &Arc<Self>, task: Arc<SendTask<F, T>>) {
         let port = Arc::clone(task.link.port());
         self.0.put(task);
-        port.post(Arc::clone(self) as _);
         let this = Arc::downgrade(self) as _;
-        if !overdue::watch(this) {
+        if overdue::watch(this) {
+            port.post(Arc::clone(self) as _);
+        } else {
             Arc::clone(self).overdue();
         }
     }
 
     /// Polls `task`, which was woken, on its loop's thread, and delivers its result.
+    ///
+    /// In the context of `locals`: what is current there is of whatever the loop was called from,
+    /// or of what all its futures share, and what the future sets would stay in that.
     fn poll_on(
         self: Arc<Self>,
         py: Python<'_>,
@@ -136,11 +140,19 @@ where
             return;
         };
         self.0.rearm();
-        let polled =
-            py.detach(|| self.poll(Some(locals), record, slow_pending, |cx| task.poll(cx)));
-        if polled.is_ready() {
-            task.deliver(py);
-        } else if let Some(task) = self.leave(task) {
+        let scope = locals.clone();
+        let polled = locals.within(py, || {
+            py.detach(|| self.poll(Some(scope), record, slow_pending, |cx| task.poll(cx)))
+        });
+        let left = match polled {
+            Ok(Poll::Ready(_)) => return task.deliver(py),
+            Ok(Poll::Pending) => self.leave(task),
+            Err(error) => {
+                error.write_unraisable(py, None);
+                Some(task)
+            }
+        };
+        if let Some(task) = left {
             task.hand_over();
         }
     }

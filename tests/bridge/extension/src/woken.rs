@@ -46,8 +46,18 @@ fn opens_after(py: Python<'_>, gate: Gate, opened: Gate) -> PyResult<Bound<'_, P
     })
 }
 
+/// Passes a gate, and calls `function`.
+#[pyfunction]
+fn calls_when_open(py: Python<'_>, gate: Gate, function: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    rust_async::future_into_py(py, async move {
+        gate.pass().await;
+        Python::attach(|py| function.call0(py))
+    })
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ends_here, module)?)?;
     module.add_function(wrap_pyfunction!(ends_slowly_here, module)?)?;
-    module.add_function(wrap_pyfunction!(opens_after, module)?)
+    module.add_function(wrap_pyfunction!(opens_after, module)?)?;
+    module.add_function(wrap_pyfunction!(calls_when_open, module)?)
 }
