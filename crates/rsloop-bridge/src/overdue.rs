@@ -11,9 +11,9 @@ use crate::fork::PerProcess;
 /// A loop gets from one to two of these.
 const TICK: Duration = Duration::from_millis(1);
 
-/// After so many ticks without anything new the thread sleeps until there is, since waking it
-/// costs more than a tick.
-const LINGER: u32 = 16;
+/// After so many ticks without anything new the thread sleeps until there is: waking it costs about
+/// as much as they do.
+const LINGER: u32 = 2;
 
 /// A thing that a loop's thread was told to do, and that another may do if it does not.
 pub(crate) trait Overdue: Send + Sync {
