@@ -98,7 +98,7 @@ where
         polled
     }
 
-    /// Polls `task`, which was woken, on its loop's thread, and delivers its result.
+    /// Polls `task`, which Python's end has woken, here if its loop runs here.
     fn resume(self: Arc<Self>, py: Python<'_>, task: Arc<SendTask<F, T>>) {
         let Some(locals) = task.link.locals() else {
             return; // cancelled meanwhile
@@ -114,8 +114,8 @@ where
     fn ask_loop(self: &Arc<Self>, task: Arc<SendTask<F, T>>) {
         let port = Arc::clone(task.link.port());
         self.0.put(task);
-        let this = Arc::downgrade(self) as _;
-        if overdue::watch(this) {
+        // Not before the task is there for whoever comes first.
+        if overdue::watch(Arc::downgrade(self) as _) {
             port.post(Arc::clone(self) as _);
         } else {
             Arc::clone(self).overdue();
