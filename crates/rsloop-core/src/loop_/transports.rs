@@ -47,10 +47,8 @@ impl Transports {
     /// The transports that are alive, and their descriptors.
     fn alive<'py>(&self, py: Python<'py>) -> Vec<(i32, Bound<'py, PyAny>)> {
         let known: Vec<i32> = self.by_fd.with(py, |by_fd| by_fd.keys().copied().collect());
-        let known = known.into_iter();
-        known
-            .filter_map(|fd| Some((fd, self.find(py, fd)?)))
-            .collect()
+        let found = |fd| Some((fd, self.find(py, fd)?));
+        known.into_iter().filter_map(found).collect()
     }
 
     fn replace(&self, py: Python<'_>, fd: i32, weak: Option<Py<PyWeakrefReference>>) {
@@ -110,10 +108,7 @@ impl Transports {
 
     /// Return an iterator over the transports.
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        iterator(
-            py,
-            self.alive(py).into_iter().map(|(_, transport)| transport),
-        )
+        iterator(py, self.alive(py).into_iter().map(|(_, found)| found))
     }
 
     /// Return an iterator over pairs of a descriptor and its transport.
@@ -125,9 +120,8 @@ impl Transports {
 /// An iterator over what there is now: the transports may come and go meanwhile.
 fn iterator<'py, T: IntoPyObject<'py>>(
     py: Python<'py>,
-    each: impl IntoIterator<Item = T>,
+    each: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
 ) -> PyResult<Bound<'py, PyIterator>> {
-    let each: Vec<T> = each.into_iter().collect();
     PyList::new(py, each)?.try_iter()
 }
 
