@@ -83,15 +83,21 @@ def test_a_future_ends_while_python_keeps_the_loop(run: Run, *, attached: bool) 
     assert run(main()) == 1
 
 
-def test_a_future_ends_while_its_loop_does_not_run(loop_factory: LoopFactory) -> None:
-    gate, drops = Gate(), Drops()
+def left_to(loop: asyncio.AbstractEventLoop, drops: Drops) -> Any:
+    """Make a future, and have another thread wake it when its loop has stopped."""
+    gate = Gate()
 
     async def main() -> Any:
         return bridge_tests.future_into_py("value", gate, drops)
 
-    loop = loop_factory()
     future = loop.run_until_complete(main())
     gate.open_elsewhere()
+    return future
+
+
+def test_a_future_ends_while_its_loop_does_not_run(loop_factory: LoopFactory) -> None:
+    loop, drops = loop_factory(), Drops()
+    future = left_to(loop, drops)
     assert drops.wait_for(1) == 1
     assert loop.run_until_complete(future) == "the value"
     loop.close()
@@ -100,14 +106,8 @@ def test_a_future_ends_while_its_loop_does_not_run(loop_factory: LoopFactory) ->
 def test_a_future_that_was_left_to_a_loop_that_closes_is_dropped_once(
     loop_factory: LoopFactory,
 ) -> None:
-    gate, drops = Gate(), Drops()
-
-    async def main() -> Any:
-        return bridge_tests.future_into_py("value", gate, drops)
-
-    loop = loop_factory()
-    future = loop.run_until_complete(main())
-    gate.open_elsewhere()
+    loop, drops = loop_factory(), Drops()
+    future = left_to(loop, drops)
     loop.close()
     assert drops.wait_for(1) == 1
     del future

@@ -99,6 +99,12 @@ impl Gate {
         Pass(self.clone())
     }
 
+    /// Waits until the gate is open, attaches, and calls `function`.
+    pub(crate) async fn then_call(self, function: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.pass().await;
+        Python::attach(|py| function.call0(py))
+    }
+
     fn wake_old_now(&self) {
         let wakers = self.0.inner.lock().unwrap().old.clone();
         wakers.iter().for_each(Waker::wake_by_ref);

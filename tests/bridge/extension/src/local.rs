@@ -66,10 +66,7 @@ fn yield_locally(py: Python<'_>, times: usize) -> PyResult<Bound<'_, PyAny>> {
 /// Waits at the gate, calls `function` in the poll, and returns its result.
 #[pyfunction]
 fn call_in_poll(py: Python<'_>, gate: Gate, function: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    rust_async::local_future_into_py(py, async move {
-        gate.pass().await;
-        Python::attach(|py| function.call0(py))
-    })
+    rust_async::local_future_into_py(py, gate.then_call(function))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -91,10 +91,7 @@ fn spawn_into_py(
 /// Waits at the gate, attaches on the worker, calls `function`, and returns its result.
 #[pyfunction]
 fn call_on_worker(py: Python<'_>, gate: Gate, function: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    rust_async::spawn_into_py(py, async move {
-        gate.pass().await;
-        Python::attach(|py| function.call0(py))
-    })
+    rust_async::spawn_into_py(py, gate.then_call(function))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -49,10 +49,7 @@ fn opens_after(py: Python<'_>, gate: Gate, opened: Gate) -> PyResult<Bound<'_, P
 /// Passes a gate, and calls `function`.
 #[pyfunction]
 fn calls_when_open(py: Python<'_>, gate: Gate, function: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    rust_async::future_into_py(py, async move {
-        gate.pass().await;
-        Python::attach(|py| function.call0(py))
-    })
+    rust_async::future_into_py(py, gate.then_call(function))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
