@@ -86,6 +86,7 @@ def main() -> int:
     options = parser.parse_args()
     log = options.log or Path(tempfile.mkdtemp()) / "cpython.log"
     log.write_text("")
+    outcomes.end_children_with_us()
     kinds = ("stdlib", "rsloop") if options.loop == "both" else (options.loop,)
     modules = [module for module in options.modules if exists(module)]
     for missing in sorted(set(options.modules) - set(modules)):

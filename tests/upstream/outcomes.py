@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -78,6 +79,11 @@ class Child:
     command: Sequence[str]
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+
+
+def end_children_with_us() -> None:
+    """Make SIGTERM an exception, so that `watch` kills its child, which nobody else would."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 #: Says which child to start, from the file for its events and the one with what to leave out.

@@ -58,6 +58,7 @@ def main() -> int:
     suite = suites.load(options.suite)
     log = options.log or Path(tempfile.mkdtemp()) / f"{suite.name}.log"
     log.write_text("")
+    outcomes.end_children_with_us()
     kinds = [options.loop] if options.loop else [*suite.references, "rsloop"]
     print(f"{suite.name} {suite.version} on CPython {sys.version.split()[0]}")
     print(f"{'':12} passed  failed skipped")
