@@ -24,12 +24,13 @@ class Suite:
 
     def fetch(self) -> Path:
         """Return the source distribution, downloaded if need be."""
-        pattern = f"{self.name}-{self.version}.tar.gz"
-        if not list(DOWNLOADS.glob(pattern)):
-            source = (f"--no-binary={self.name}", "--no-deps", f"--dest={DOWNLOADS}")
+        # A folder of its own, since there are several ways to spell a name in that of a file.
+        folder = DOWNLOADS / f"{self.name}-{self.version}"
+        if not list(folder.glob("*.tar.gz")):
+            source = (f"--no-binary={self.name}", "--no-deps", f"--dest={folder}")
             command = (sys.executable, "-m", "pip", "download", "--quiet", *source)
             subprocess.run([*command, f"{self.name}=={self.version}"], check=True)
-        (archive,) = DOWNLOADS.glob(pattern)
+        (archive,) = folder.glob("*.tar.gz")
         return archive
 
     def unpack(self, folder: Path) -> None:
