@@ -1,15 +1,17 @@
 //! The compiled event loop: the module `rsloop_core._core`.
 //!
 //! Each folder knows those below it only: `tls` the `transports` that carry its records, these the
-//! `loop_` that says when they may read and write, and all of them `py` (CPython's C API, raw) and
-//! the two crates without Python, `rsloop-sched` and `rsloop-reactor`. What lies below calls up by
-//! tables of functions.
+//! `loop_` that says when they may read and write, `bridge_abi` the loops that it tells extensions
+//! of, a loop the part that it has `shared` with other threads, and all of them `py` (CPython's C
+//! API, raw) and the two crates without Python, `rsloop-sched` and `rsloop-reactor`. What lies below
+//! calls up by tables of functions.
 
 mod bridge_abi;
 mod clock;
 mod error;
 mod loop_;
 mod py;
+mod shared;
 mod tls;
 mod transports;
 
@@ -22,6 +24,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::ending::let_threads_hang();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     py::handle::class::add_to(module)?;
+    shared::add_to(module)?;
     loop_::add_to(module)?;
     transports::add_to(module)?;
     tls::add_to(module)?;

@@ -15,8 +15,8 @@ use rsloop_abi::{
     RSL_FOUND, RSL_OK, RSL_UNKNOWN, RSL_WRONG_THREAD,
 };
 
-use super::shared::Shared;
 use crate::loop_::LoopBase;
+use crate::shared::Shared;
 
 /// The one table of the process.
 pub(super) static TABLE: Api = Api {

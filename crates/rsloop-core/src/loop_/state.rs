@@ -14,11 +14,11 @@ use rsloop_sched::{ReadyQueue, TickPolicy, TimerHeap};
 use super::entry::{Ready, Timer};
 use super::io::Io;
 use super::transports::Transports;
-use crate::bridge_abi::shared::{CloseKind, Shared, this_process};
 use crate::clock;
 use crate::error::os_error;
 use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
+use crate::shared::{CloseKind, Shared, this_process};
 
 /// The most that one connection may bring in one tick, as in CPython's transports.
 pub(super) const READ_BUFFER_BYTES: usize = 256 * 1024;

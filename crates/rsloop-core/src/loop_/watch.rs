@@ -18,10 +18,10 @@ use rsloop_reactor::{Interest, Poller, Readiness, Token};
 use super::LoopBase;
 use super::entry::{Ready, Turn, Turns};
 use super::io::{Taken, Watcher};
-use crate::bridge_abi::shared::this_process;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};
+use crate::shared::this_process;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

@@ -14,9 +14,9 @@ mod handover;
 #[path = "../../../../crates/rsloop-bridge/src/inbox.rs"]
 #[expect(dead_code, reason = "a guess without consequences is not modelled")]
 mod inbox;
-#[path = "../../../../crates/rsloop-core/src/bridge_abi/inbox.rs"]
+#[path = "../../../../crates/rsloop-core/src/shared/inbox.rs"]
 mod job_inbox;
-#[path = "../../../../crates/rsloop-core/src/bridge_abi/sleep.rs"]
+#[path = "../../../../crates/rsloop-core/src/shared/sleep.rs"]
 mod sleep;
 #[path = "../../../../crates/rsloop-bridge/src/stream/slot.rs"]
 #[expect(dead_code, reason = "the collector's part is not modelled")]

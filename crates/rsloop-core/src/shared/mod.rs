@@ -1,9 +1,21 @@
-//! What other threads see of a loop: its inbox and its wakeup. This is `rsl_loop`.
+//! What other threads see of a loop: its inbox and its wakeup. To extensions this is `rsl_loop`.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `inbox` | the lock-free queue of jobs |
+//! | `sleep` | whether the loop waits, and who must ring |
+//! | `sync` | the primitives that loom replaces |
+//! | `fork` | whether this process is the one that made the loop |
+
+mod fork;
+mod inbox;
+mod sleep;
+mod sync;
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::prelude::*;
@@ -11,10 +23,16 @@ use pyo3::types::PyWeakrefReference;
 use rsloop_abi::Job;
 use rsloop_reactor::{Interest, Poller, Token, Wakeup};
 
-use super::inbox::{Closed, Inbox};
-use super::sleep::Sleep;
 use crate::py::gil_cell::GilCell;
 use crate::py::interpreter;
+pub(crate) use fork::this_process;
+use inbox::{Closed, Inbox};
+use sleep::Sleep;
+
+/// Prepares for forks of the process that imports `module`.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fork::listen(module)
+}
 
 /// A loop's part that needs no Python, and that outlives the Python loop.
 pub(crate) struct Shared {
@@ -24,7 +42,7 @@ pub(crate) struct Shared {
     wakeup: RwLock<Option<Wakeup>>,
     /// The loop thread's number, see [`this_thread`].
     thread: AtomicUsize,
-    /// The value of [`FORKS`] when the loop was made.
+    /// [`this_process`] of the process that made the loop.
     born: u32,
     /// What to run when the loop closes, in order; `None` once that has begun.
     close_hooks: GilCell<Option<Vec<JobPointer>>>,
@@ -48,19 +66,6 @@ pub(crate) enum CloseKind {
     Deallocated,
 }
 
-/// How many forks lie between this process and the one that imported the module.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// A number for this process, other than those of the processes it was forked from.
-pub(crate) fn this_process() -> u32 {
-    FORKS.load(Ordering::Relaxed)
-}
-
-/// Notes, in the child, that the process was forked: loops of the parent are closed here.
-pub(super) fn forked() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
-}
-
 /// A number that no other thread has or had.
 fn this_thread() -> usize {
     // Not an address of the thread's own: the next thread may get the same one.
@@ -77,7 +82,7 @@ impl Shared {
             sleep: Sleep::new(),
             wakeup: RwLock::new(Some(wakeup)),
             thread: AtomicUsize::new(this_thread()),
-            born: FORKS.load(Ordering::Relaxed),
+            born: this_process(),
             close_hooks: GilCell::new(Some(Vec::new())),
             weak_reference: GilCell::new(None),
         }
@@ -95,7 +100,7 @@ impl Shared {
 
     /// Whether this process is a fork of the one that made the loop.
     pub(crate) fn is_forked(&self) -> bool {
-        self.born != FORKS.load(Ordering::Relaxed)
+        self.born != this_process()
     }
 
     /// Makes the Python loop `slf` findable.
@@ -119,7 +124,7 @@ impl Shared {
     }
 
     /// The Python loop; `None` when it is gone, or was never made findable.
-    pub(super) fn python<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub(crate) fn python<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let weak = self
             .weak_reference
             .with(py, |weak| weak.as_ref().map(|weak| weak.bind(py).clone()));
@@ -203,7 +208,7 @@ impl Shared {
     }
 
     /// Registers a job for [`Shared::close`]; `false` when the loop is closed already.
-    pub(super) fn add_close_hook(&self, py: Python<'_>, job: NonNull<Job>) -> bool {
+    pub(crate) fn add_close_hook(&self, py: Python<'_>, job: NonNull<Job>) -> bool {
         if self.is_forked() {
             return false;
         }
@@ -217,7 +222,7 @@ impl Shared {
     }
 
     /// Takes a registered job away; `false` when it is not there.
-    pub(super) fn remove_close_hook(&self, py: Python<'_>, job: *mut Job) -> bool {
+    pub(crate) fn remove_close_hook(&self, py: Python<'_>, job: *mut Job) -> bool {
         self.close_hooks.with(py, |hooks| {
             let Some(hooks) = hooks else { return false };
             let Some(index) = hooks.iter().position(|hook| hook.0.as_ptr() == job) else {
