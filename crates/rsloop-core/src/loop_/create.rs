@@ -3,7 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use super::LoopBase;
 use crate::py::fastcall::{Args, Method, call_with_keywords, fastcall};
@@ -17,7 +17,7 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"create_task",
-            function: fastcall!(LoopBase, "create_task", 0, create_task),
+            function: fastcall!(LoopBase, "create_task", 0.., create_task),
             doc: c"create_task($self, coro, **kwargs)\n--\n\n\
                 Run a coroutine as an asyncio.Task and return it.\n\n\
                 kwargs are those of the running CPython's asyncio.loop.create_task: name, context, and\n\
@@ -66,8 +66,7 @@ impl Asyncio {
     }
 }
 
-fn create_future(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "create_future")?;
+fn create_future(slf: &Bound<'_, PyAny>, _: &LoopBase, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     let asyncio = Asyncio::get(py)?;
     // The class is looked up with each call, because programs and debuggers replace it.
@@ -103,10 +102,8 @@ fn create_task(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> P
     .map(Bound::unbind)
 }
 
-fn get_debug(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "get_debug")?;
-    let debug = PyBool::new(slf.py(), this.debug.get());
-    Ok(debug.to_owned().into_any().unbind())
+fn get_debug(_: &Bound<'_, PyAny>, this: &LoopBase, _: Args<'_, '_>) -> PyResult<bool> {
+    Ok(this.debug.get())
 }
 
 /// A call with the arguments that every CPython's `create_task` takes; `None` counts as absent.

@@ -49,32 +49,29 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"_when_readable",
-            function: fastcall!(LoopBase, "_when_readable", 2, when_readable),
+            function: fastcall!(LoopBase, "_when_readable", 2.., when_readable),
             doc: c"_when_readable($self, sock, attempt, /, *args)\n--\n\n\
                 Return a future of attempt(*args), called whenever sock can be read.\n\n\
                 The attempt would block as long as it returns None or raises BlockingIOError.",
         },
         Method {
             name: c"_when_writable",
-            function: fastcall!(LoopBase, "_when_writable", 2, when_writable),
+            function: fastcall!(LoopBase, "_when_writable", 2.., when_writable),
             doc: c"_when_writable($self, sock, attempt, /, *args)\n--\n\n\
                 As _when_readable, whenever sock can be written.",
         },
     ]
 }
 
-fn check_sock(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(1, "_check_sock")?;
-    let py = slf.py();
+fn check_sock(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<()> {
     let sock = &*args.leading(0);
     if this.debug.get() || !SocketObject::is_plain(sock)? {
-        slf.call_method1(intern!(py, "_inspect_sock"), (sock,))?;
+        slf.call_method1(intern!(slf.py(), "_inspect_sock"), (sock,))?;
     }
-    Ok(py.None())
+    Ok(())
 }
 
 fn receive(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(2, "_receive")?;
     let py = slf.py();
     let (sock, count) = (&*args.leading(0), &*args.leading(1));
     let most = count
@@ -96,7 +93,6 @@ fn receive(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyRes
 }
 
 fn receive_into(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(2, "_receive_into")?;
     let py = slf.py();
     let (sock, space) = (&*args.leading(0), &*args.leading(1));
     if let Some(known) = SocketObject::of_plain(sock)? {
@@ -111,7 +107,6 @@ fn receive_into(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyR
 }
 
 fn send(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(2, "_send")?;
     let py = slf.py();
     let (sock, data) = (&*args.leading(0), &*args.leading(1));
     match (SocketObject::of_plain(sock)?, data.cast_exact::<PyBytes>()) {

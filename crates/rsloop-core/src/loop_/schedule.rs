@@ -13,7 +13,7 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"call_soon",
-            function: fastcall!(LoopBase, "call_soon", 1, call_soon),
+            function: fastcall!(LoopBase, "call_soon", 1.., call_soon),
             doc: c"call_soon($self, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) in the next tick, after everything queued before.\n\n\
                 context is the contextvars.Context to run in, by default a copy of the current one. Returns\n\
@@ -24,25 +24,25 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"call_soon_threadsafe",
-            function: fastcall!(LoopBase, "call_soon_threadsafe", 1, call_soon_threadsafe),
+            function: fastcall!(LoopBase, "call_soon_threadsafe", 1.., call_soon_threadsafe),
             doc: c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) in the loop's thread, and wake the loop for it.\n\n\
                 As call_soon, from any thread. Follows asyncio.loop.call_soon_threadsafe.",
         },
         Method {
             name: c"_add_callback",
-            function: fastcall!(LoopBase, "_add_callback", 1, add_callback),
+            function: fastcall!(LoopBase, "_add_callback", 1.., add_callback),
             doc: c"_add_callback($self, handle)\n--\n\nQueue an asyncio.Handle, unless cancelled.",
         },
         Method {
             name: c"_add_callback_signalsafe",
-            function: fastcall!(LoopBase, "_add_callback_signalsafe", 1, add_callback_signalsafe),
+            function: fastcall!(LoopBase, "_add_callback_signalsafe", 1.., add_callback_signalsafe),
             doc: c"_add_callback_signalsafe($self, handle)\n--\n\n\
                 Queue an asyncio.Handle, and wake the loop for it.",
         },
         Method {
             name: c"_write_to_self",
-            function: fastcall!(LoopBase, "_write_to_self", 0, write_to_self),
+            function: fastcall!(LoopBase, "_write_to_self", 0.., write_to_self),
             doc: c"_write_to_self($self)\n--\n\nWake the loop if it waits. Thread-safe.",
         },
     ]
@@ -62,32 +62,28 @@ fn call_soon_threadsafe(
     Ok(handle)
 }
 
-fn add_callback(
-    slf: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    let py = slf.py();
+fn add_callback(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<()> {
     let handle = args.leading(0);
-    if !handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
+    let cancelled = handle.getattr(intern!(slf.py(), "_cancelled"))?;
+    if !cancelled.is_truthy()? {
         this.queue(handle);
     }
-    Ok(py.None())
+    Ok(())
 }
 
 fn add_callback_signalsafe(
     slf: &Bound<'_, PyAny>,
     this: &LoopBase,
     args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    let none = add_callback(slf, this, args)?;
+) -> PyResult<()> {
+    add_callback(slf, this, args)?;
     this.shared.ring_if_asleep();
-    Ok(none)
+    Ok(())
 }
 
-fn write_to_self(slf: &Bound<'_, PyAny>, this: &LoopBase, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn write_to_self(_: &Bound<'_, PyAny>, this: &LoopBase, _: Args<'_, '_>) -> PyResult<()> {
     this.shared.ring_if_asleep();
-    Ok(slf.py().None())
+    Ok(())
 }
 
 impl LoopBase {

@@ -25,7 +25,7 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"call_later",
-            function: fastcall!(LoopBase, "call_later", 2, call_later),
+            function: fastcall!(LoopBase, "call_later", 2.., call_later),
             doc: c"call_later($self, delay, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) after delay seconds.\n\n\
                 delay is a number of seconds; infinity never comes. context is the contextvars.Context to run\n\
@@ -36,29 +36,26 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"call_at",
-            function: fastcall!(LoopBase, "call_at", 2, call_at),
+            function: fastcall!(LoopBase, "call_at", 2.., call_at),
             doc: c"call_at($self, when, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) at when, in seconds on the loop's clock.\n\n\
                 As call_later. Follows asyncio.loop.call_at.",
         },
         Method {
             name: c"_schedule_timer",
-            function: fastcall!(LoopBase, "_schedule_timer", 1, schedule_timer),
+            function: fastcall!(LoopBase, "_schedule_timer", 1.., schedule_timer),
             doc: c"_schedule_timer($self, timer)\n--\n\nPut an asyncio.TimerHandle into the heap.",
         },
         Method {
             name: c"_timer_handle_cancelled",
-            function: fastcall!(LoopBase, "_timer_handle_cancelled", 1, timer_handle_cancelled),
+            function: fastcall!(LoopBase, "_timer_handle_cancelled", 1.., timer_handle_cancelled),
             doc: c"_timer_handle_cancelled($self, handle)\n--\n\nNote that a timer was cancelled.",
         },
     ]
 }
 
-fn time(slf: &Bound<'_, PyAny>, _: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "time")?;
-    Ok(PyFloat::new(slf.py(), clock::now_secs())
-        .into_any()
-        .unbind())
+fn time(_: &Bound<'_, PyAny>, _: &LoopBase, _: Args<'_, '_>) -> PyResult<f64> {
+    Ok(clock::now_secs())
 }
 
 fn call_later(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
@@ -100,11 +97,7 @@ fn exact_number(number: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     }
 }
 
-fn schedule_timer(
-    slf: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
+fn schedule_timer(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let timer = args.leading(0);
     let when: f64 = timer.call_method0(intern!(py, "when"))?.extract()?;
@@ -115,14 +108,14 @@ fn schedule_timer(
     };
     this.timers
         .with(py, |timers| timers.insert(deadline(when), entry));
-    Ok(py.None())
+    Ok(())
 }
 
 fn timer_handle_cancelled(
     slf: &Bound<'_, PyAny>,
     this: &LoopBase,
     args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
+) -> PyResult<()> {
     let py = slf.py();
     let handle = args.leading(0);
     let is_ours = Handle::of(&handle).is_some();
@@ -138,10 +131,7 @@ fn timer_handle_cancelled(
         timers.note_cancelled();
         timers.compact_if_dominated(|timer| timer.is_cancelled(py))
     });
-    for timer in &removed {
-        timer.unschedule(py)?;
-    }
-    Ok(py.None())
+    removed.iter().try_for_each(|timer| timer.unschedule(py))
 }
 
 impl LoopBase {

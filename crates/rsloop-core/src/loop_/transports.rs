@@ -129,13 +129,12 @@ fn ensure_fd_no_transport(
     _: &Bound<'_, PyAny>,
     this: &LoopBase,
     args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(1, "_ensure_fd_no_transport")?;
+) -> PyResult<()> {
     let fd = &*args.leading(0);
-    if let Some(number) = number_of(fd)? {
-        this.check_unused(fd, number)?;
+    match number_of(fd)? {
+        Some(number) => this.check_unused(fd, number),
+        None => Ok(()),
     }
-    Ok(fd.py().None())
 }
 
 /// The number of `fd` or of its `fileno()`; `None` for a number that no descriptor has.

@@ -27,31 +27,31 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"_add_reader",
-            function: fastcall!(LoopBase, "_add_reader", 2, add_reader),
+            function: fastcall!(LoopBase, "_add_reader", 2.., add_reader),
             doc: c"_add_reader($self, fd, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) whenever fd can be read, and return its handle.",
         },
         Method {
             name: c"_add_writer",
-            function: fastcall!(LoopBase, "_add_writer", 2, add_writer),
+            function: fastcall!(LoopBase, "_add_writer", 2.., add_writer),
             doc: c"_add_writer($self, fd, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) whenever fd can be written, and return its handle.",
         },
         Method {
             name: c"_remove_reader",
-            function: fastcall!(LoopBase, "_remove_reader", 1, remove_reader),
+            function: fastcall!(LoopBase, "_remove_reader", 1.., remove_reader),
             doc: c"_remove_reader($self, fd)\n--\n\n\
                 Stop watching fd for reading. Returns whether it was watched.",
         },
         Method {
             name: c"_remove_writer",
-            function: fastcall!(LoopBase, "_remove_writer", 1, remove_writer),
+            function: fastcall!(LoopBase, "_remove_writer", 1.., remove_writer),
             doc: c"_remove_writer($self, fd)\n--\n\n\
                 Stop watching fd for writing. Returns whether it was watched.",
         },
         Method {
             name: c"_watched_events",
-            function: fastcall!(LoopBase, "_watched_events", 1, watched_events),
+            function: fastcall!(LoopBase, "_watched_events", 1.., watched_events),
             doc: c"_watched_events($self, fd)\n--\n\n\
                 Return the selectors.EVENT_* bits that fd is watched for, 0 for none.",
         },
@@ -66,35 +66,21 @@ fn add_writer(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> Py
     this.watch(slf, args, "_add_writer", Interest::WRITABLE)
 }
 
-fn remove_reader(
-    slf: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
+fn remove_reader(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<bool> {
     this.unwatch(slf.py(), args, Interest::READABLE)
 }
 
-fn remove_writer(
-    slf: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
+fn remove_writer(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<bool> {
     this.unwatch(slf.py(), args, Interest::WRITABLE)
 }
 
-fn watched_events(
-    slf: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    let py = slf.py();
+fn watched_events(slf: &Bound<'_, PyAny>, this: &LoopBase, args: Args<'_, '_>) -> PyResult<u8> {
     let fd = descriptor(&args.leading(0))?;
-    let interest = this.io.with(py, |io| {
+    let interest = this.io.with(slf.py(), |io| {
         io.as_ref()
             .map_or(Interest::NONE, |io| io.registry.interest(fd))
     });
-    let bits = u8::from(interest.is_readable()) | u8::from(interest.is_writable()) << 1;
-    Ok(bits.into_pyobject(py)?.into_any().unbind())
+    Ok(u8::from(interest.is_readable()) | u8::from(interest.is_writable()) << 1)
 }
 
 /// The descriptor of `fileobj`: an integer, or an object with `fileno()`, as in `selectors`.
@@ -192,22 +178,13 @@ impl LoopBase {
         Ok(())
     }
 
-    fn unwatch(
-        &self,
-        py: Python<'_>,
-        args: Args<'_, '_>,
-        interest: Interest,
-    ) -> PyResult<Py<PyAny>> {
+    /// Ends what [`LoopBase::watch`] began; `false` when nothing was watched.
+    fn unwatch(&self, py: Python<'_>, args: Args<'_, '_>, interest: Interest) -> PyResult<bool> {
         if self.closed.get() {
-            return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
+            return Ok(false);
         }
         let fd = self.watched(&args.leading(0))?;
-        let was_watched = self.take_interest(py, fd, interest)?;
-        Ok(was_watched
-            .into_pyobject(py)?
-            .to_owned()
-            .into_any()
-            .unbind())
+        self.take_interest(py, fd, interest)
     }
 
     /// The descriptor that is no longer to be watched, as `fileobj`.

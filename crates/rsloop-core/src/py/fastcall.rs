@@ -11,7 +11,7 @@ use std::ptr;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyString, PyTuple, PyTupleMethods, PyType, PyTypeMethods};
-use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi, intern};
+use pyo3::{Borrowed, Bound, IntoPyObjectExt, Py, PyAny, PyErr, PyResult, Python, ffi, intern};
 
 /// The first tuple seen that spells `context` with another string than the interned one. That is
 /// the tuple of CPython's tasks and futures, which schedule most of what runs: comparing its name
@@ -43,20 +43,11 @@ impl<'a, 'py> Args<'a, 'py> {
         })
     }
 
-    /// The leading argument at `index`, which [`fastcall!`] has made sure is there.
+    /// The leading argument at `index`, which its [`Arity`] has made sure is there.
     #[inline(always)]
     pub(crate) fn leading(&self, index: usize) -> Borrowed<'a, 'py, PyAny> {
         // SAFETY: as in `get`; the index is checked.
         unsafe { Borrowed::from_ptr(self.py, self.positional[index]) }
-    }
-
-    /// Refuses more than `count` arguments, and keyword arguments.
-    #[inline(always)]
-    pub(crate) fn no_more_than(&self, count: usize, method: &str) -> PyResult<()> {
-        if self.len() > count || self.has_keywords() {
-            return Err(self.surplus(count, method));
-        }
-        Ok(())
     }
 
     #[cold]
@@ -231,20 +222,60 @@ pub(crate) trait Receiver: Sized {
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self>;
 }
 
+/// What the body of a method returns.
+pub(crate) trait Answer {
+    /// A new reference to it, as Python sees it.
+    fn into_new_reference(self, py: Python<'_>) -> PyResult<*mut ffi::PyObject>;
+}
+
+impl Answer for () {
+    #[inline(always)]
+    fn into_new_reference(self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
+        Ok(py.None().into_ptr())
+    }
+}
+
+impl<T> Answer for Py<T> {
+    #[inline(always)]
+    fn into_new_reference(self, _: Python<'_>) -> PyResult<*mut ffi::PyObject> {
+        Ok(self.into_ptr())
+    }
+}
+
+macro_rules! answer_by_value {
+    ($($value:ty)*) => {$(
+        impl Answer for $value {
+            #[inline(always)]
+            fn into_new_reference(self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
+                self.into_py_any(py).map(Py::into_ptr)
+            }
+        }
+    )*};
+}
+answer_by_value!(bool u8 usize f64);
+
 /// What the body of a method is.
-pub(crate) trait Body<R>:
-    for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>
+pub(crate) trait Body<R, A>:
+    for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<A>
 {
 }
 
-impl<R, F> Body<R> for F where
-    F: for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<Py<PyAny>>
+impl<R, A, F> Body<R, A> for F where
+    F: for<'a, 'py> FnOnce(&Bound<'py, PyAny>, &R, Args<'a, 'py>) -> PyResult<A>
 {
+}
+
+/// How many arguments a method takes.
+pub(crate) enum Arity {
+    /// So many by position, and none by keyword.
+    Exactly(usize),
+    /// So many by position. What else there is, the body looks at.
+    AtLeast(usize),
 }
 
 /// Runs the call that the C function of [`fastcall!`] got; nothing unwinds out of it.
 ///
-/// `call` is the method's name, how many parameters it requires, and its body, which gets `self` as
+/// `call` is the method's name, how many arguments it takes, and its body, which gets `self` as
 /// Python sees it, its Rust state, and the arguments. The body is a type and no pointer, so that each
 /// method is compiled as one piece: the arguments stay in registers then.
 ///
@@ -252,14 +283,14 @@ impl<R, F> Body<R> for F where
 /// The arguments are those that the interpreter passed to a `METH_FASTCALL | METH_KEYWORDS`
 /// method of `R`'s class.
 #[inline(always)]
-pub(crate) unsafe fn enter<R: Receiver>(
+pub(crate) unsafe fn enter<R: Receiver, A: Answer>(
     slf: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     keyword_names: *mut ffi::PyObject,
-    call: (&'static str, usize, impl Body<R>),
+    call: (&'static str, Arity, impl Body<R, A>),
 ) -> *mut ffi::PyObject {
-    let (name, leading, body) = call;
+    let (name, arity, body) = call;
     // SAFETY: the interpreter calls methods attached. PyO3 is not told, which would cost as much
     // as the method: where the call does not come from the running loop, a `Py` that is dropped
     // here is released with PyO3's next entry instead of at once.
@@ -288,11 +319,16 @@ pub(crate) unsafe fn enter<R: Receiver>(
         };
         // SAFETY: `slf` is borrowed from the caller for the whole call.
         let object = unsafe { Borrowed::<PyAny>::from_ptr(py, slf) };
-        if positional.len() < leading {
+        let (Arity::Exactly(least) | Arity::AtLeast(least)) = arity;
+        if positional.len() < least {
             return args.by_name(name, &object).map(Py::into_ptr);
         }
         // SAFETY: the method was found on `R`'s class, whose descriptor checked the type.
-        body(&object, unsafe { R::of(object) }?, args).map(Py::into_ptr)
+        let state = unsafe { R::of(object) }?;
+        if matches!(arity, Arity::Exactly(_)) && (positional.len() > least || args.has_keywords()) {
+            return Err(args.surplus(least, name));
+        }
+        body(&object, state, args)?.into_new_reference(py)
     })
 }
 
@@ -326,10 +362,16 @@ pub(super) fn panicked(payload: Box<dyn std::any::Any + Send>) -> PyErr {
     PyRuntimeError::new_err(format!("rsloop has a bug, it panicked: {reason}"))
 }
 
-/// The C function of the method `$name`, which has `$leading` required parameters and whose body
-/// is a [`Body`]. A call that passes fewer of them by position is made again by `_by_name.py`.
+/// The C function of the method `$name`, whose body is a [`Body`] and which takes so many arguments,
+/// or with `..` so many and more. A call that passes fewer by position is made again by `_by_name.py`.
 macro_rules! fastcall {
-    ($receiver:ty, $name:literal, $leading:literal, $body:path) => {{
+    ($receiver:ty, $name:literal, $count:literal, $body:path) => {
+        $crate::py::fastcall::fastcall!(@ $receiver, ($name, Exactly($count), $body))
+    };
+    ($receiver:ty, $name:literal, $count:literal .., $body:path) => {
+        $crate::py::fastcall::fastcall!(@ $receiver, ($name, AtLeast($count), $body))
+    };
+    (@ $receiver:ty, ($name:literal, $arity:ident($count:literal), $body:path)) => {{
         unsafe extern "C" fn method(
             slf: *mut ::pyo3::ffi::PyObject,
             arguments: *const *mut ::pyo3::ffi::PyObject,
@@ -338,12 +380,12 @@ macro_rules! fastcall {
         ) -> *mut ::pyo3::ffi::PyObject {
             // SAFETY: only the interpreter calls this, as a method of the receiver's class.
             unsafe {
-                $crate::py::fastcall::enter::<$receiver>(
+                $crate::py::fastcall::enter::<$receiver, _>(
                     slf,
                     arguments,
                     count,
                     keyword_names,
-                    ($name, $leading, $body),
+                    ($name, $crate::py::fastcall::Arity::$arity($count), $body),
                 )
             }
         }

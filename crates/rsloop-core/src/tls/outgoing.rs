@@ -42,9 +42,8 @@ pub(super) fn methods() -> Vec<Method> {
     ]
 }
 
-fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
-    args.no_more_than(1, "write")?;
     let data = args.leading(0);
     check_bytes_like(&data)?;
     let empty = match data.cast_exact::<PyBytes>() {
@@ -53,22 +52,14 @@ fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyRe
     };
     let this = &this.0;
     if empty || !this.admit(slf)? {
-        return Ok(py.None());
+        return Ok(());
     }
     let written = this.encrypt(&data).and_then(|()| this.send_if_open(py));
-    if let Err(error) = written {
-        this.fatal(py, error)?;
-    }
-    Ok(py.None())
+    written.or_else(|error| this.fatal(py, error))
 }
 
-fn writelines(
-    slf: &Bound<'_, PyAny>,
-    this: &OfTransport,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
+fn writelines(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
-    args.no_more_than(1, "writelines")?;
     let mut pieces = Vec::new();
     for piece in args.leading(0).try_iter()? {
         let piece = piece?;
@@ -86,27 +77,24 @@ fn writelines(
     }
     let this = &this.0;
     if !this.admit(slf)? {
-        return Ok(py.None());
+        return Ok(());
     }
     let written = pieces.iter().try_for_each(|piece| this.encrypt(piece));
-    if let Err(error) = written.and_then(|()| this.send_if_open(py)) {
-        this.fatal(py, error)?;
-    }
-    Ok(py.None())
+    let written = written.and_then(|()| this.send_if_open(py));
+    written.or_else(|error| this.fatal(py, error))
 }
 
 fn get_write_buffer_size(
     slf: &Bound<'_, PyAny>,
     this: &OfTransport,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "get_write_buffer_size")?;
+    _: Args<'_, '_>,
+) -> PyResult<usize> {
     let py = slf.py();
     let mut size = this.0.state.with(py, |state| state.backlog.len());
     if let Some(session) = this.0.session(py) {
         size += session.outgoing_bytes(py)?;
     }
-    Ok(size.into_pyobject(py)?.into_any().unbind())
+    Ok(size)
 }
 
 fn check_bytes_like(data: &Bound<'_, PyAny>) -> PyResult<()> {

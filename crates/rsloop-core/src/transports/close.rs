@@ -47,25 +47,18 @@ pub(super) fn methods() -> Vec<Method> {
     ]
 }
 
-fn pause_reading(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "pause_reading")?;
-    let py = slf.py();
-    let reading = this.state.with(py, |state| {
+fn pause_reading(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
+    let reading = this.state.with(slf.py(), |state| {
         !state.closing && !std::mem::replace(&mut state.paused, true)
     });
     if reading {
         this.unwatch(slf, Interest::READABLE)?;
         this.log(slf, "%r pauses reading")?;
     }
-    Ok(py.None())
+    Ok(())
 }
 
-fn resume_reading(
-    slf: &Bound<'_, PyAny>,
-    this: &Stream,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "resume_reading")?;
+fn resume_reading(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let paused = this.state.with(py, |state| {
         !state.closing && std::mem::replace(&mut state.paused, false)
@@ -74,27 +67,19 @@ fn resume_reading(
         slf.call_method0(intern!(py, "_add_reader"))?;
         this.log(slf, "%r resumes reading")?;
     }
-    Ok(py.None())
+    Ok(())
 }
 
-fn close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "close")?;
-    this.close(slf).map(|()| slf.py().None())
+fn close(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
+    this.close(slf)
 }
 
-fn force_close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(1, "_force_close")?;
+fn force_close(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<()> {
     this.force_close(slf, &args.leading(0))
-        .map(|()| slf.py().None())
 }
 
-fn call_connection_lost(
-    slf: &Bound<'_, PyAny>,
-    this: &Stream,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(1, "_call_connection_lost")?;
-    this.lose(slf, &args.leading(0)).map(|()| slf.py().None())
+fn call_connection_lost(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<()> {
+    this.lose(slf, &args.leading(0))
 }
 
 /// The turn in which the connection is lost.

@@ -26,15 +26,14 @@ const READ_FAILED: &str = "Fatal read error on socket transport";
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
         name: c"_add_reader",
-        function: fastcall!(Stream, "_add_reader", 0, add_reader),
+        function: fastcall!(Stream, "_add_reader", 0.., add_reader),
         doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
             Begin to read, unless paused or closing. Inherited code calls this.",
     }]
 }
 
-fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    let current = context_for_io(slf)?;
-    begin(slf, this, current).map(|()| slf.py().None())
+fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
+    begin(slf, this, context_for_io(slf)?)
 }
 
 /// Begins to read, unless paused or closing; what comes is told in `context`.

@@ -51,25 +51,21 @@ pub(super) fn methods() -> Vec<Method> {
     ]
 }
 
-fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    let py = slf.py();
-    args.no_more_than(1, "write")?;
+fn write(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<()> {
     let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let keep = || Piece::Shared(Bound::clone(&bytes).unbind());
-        this.write_bytes(slf, bytes.as_bytes(), keep)?;
+        this.write_bytes(slf, bytes.as_bytes(), keep)
     } else {
         check_bytes_like(&data)?;
         buffer::with_bytes(&data, |bytes| {
             this.write_bytes(slf, bytes, || Piece::Copied(bytes.into()))
-        })?;
+        })
     }
-    Ok(py.None())
 }
 
-fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
-    args.no_more_than(1, "writelines")?;
     let list = args.leading(0);
     let mut pieces = Vec::new();
     for data in list.try_iter()? {
@@ -89,7 +85,7 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyRe
         }
     }
     if !this.admit(slf, "writelines", pieces.is_empty())? {
-        return Ok(py.None());
+        return Ok(());
     }
     let was_empty = this.state.with(py, |state| {
         let was_empty = state.pending.len() == 0;
@@ -100,31 +96,24 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyRe
     });
     if was_empty {
         match this.send_pending(py) {
-            Ok(0) => return Ok(py.None()),
+            Ok(0) => return Ok(()),
             Ok(_) => this.await_writable(slf)?,
-            Err(error) => return this.write_failed(slf, error).map(|()| py.None()),
+            Err(error) => return this.write_failed(slf, error),
         }
     }
-    this.pause_protocol_if_full(slf)?;
-    Ok(py.None())
+    this.pause_protocol_if_full(slf)
 }
 
 fn get_write_buffer_size(
     slf: &Bound<'_, PyAny>,
     this: &Stream,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "get_write_buffer_size")?;
-    let py = slf.py();
-    let len = this.state.with(py, |state| state.pending.len());
-    Ok(len.into_pyobject(py)?.into_any().unbind())
+    _: Args<'_, '_>,
+) -> PyResult<usize> {
+    Ok(this.state.with(slf.py(), |state| state.pending.len()))
 }
 
-fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "is_closing")?;
-    let py = slf.py();
-    let closing = this.state.with(py, |state| state.closing);
-    Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
+fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<bool> {
+    Ok(this.state.with(slf.py(), |state| state.closing))
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.

@@ -19,13 +19,13 @@ use crate::transports::{context_for_io, fatal, is_transient};
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
         name: c"_add_reader",
-        function: fastcall!(Datagram, "_add_reader", 0, add_reader),
+        function: fastcall!(Datagram, "_add_reader", 0.., add_reader),
         doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
             Begin to read, unless paused or closing. Inherited code calls this.",
     }]
 }
 
-fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let current = context_for_io(slf)?;
     // What goes with a context may come back here: none is dropped inside.
@@ -40,7 +40,7 @@ fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyRes
         let loop_ = loop_.get();
         loop_.watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
     }
-    Ok(py.None())
+    Ok(())
 }
 
 /// What an event for reading needs, taken out of the state at once.

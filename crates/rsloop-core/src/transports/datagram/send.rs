@@ -25,7 +25,7 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"sendto",
-            function: fastcall!(Datagram, "sendto", 1, sendto),
+            function: fastcall!(Datagram, "sendto", 1.., sendto),
             doc: c"sendto($self, data, addr=None)\n--\n\n\
                 Send data as one datagram, or keep it until the kernel takes it. Never blocks, unless\n\
                 addr is a name to look up.\n\n\
@@ -52,21 +52,20 @@ pub(super) fn methods() -> Vec<Method> {
     ]
 }
 
-fn sendto(slf: &Bound<'_, PyAny>, this: &Datagram, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
+fn sendto(slf: &Bound<'_, PyAny>, this: &Datagram, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let receiver = receiver_of(args)?;
     let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let keep = || Ok(Bound::clone(&bytes).unbind());
-        this.send(slf, &data, bytes.as_bytes(), keep, receiver)?;
+        this.send(slf, &data, bytes.as_bytes(), keep, receiver)
     } else {
         check_bytes_like(&data)?;
         buffer::with_bytes(&data, |contents| {
             let keep = || bytes::new(py, contents).map(Bound::unbind);
             this.send(slf, &data, contents, keep, receiver)
-        })?;
+        })
     }
-    Ok(py.None())
 }
 
 /// The argument `addr`, by position or by name; `None` when it is absent or `None`.
@@ -95,19 +94,13 @@ fn receiver_of<'a, 'py>(args: Args<'a, 'py>) -> PyResult<Option<Borrowed<'a, 'py
 fn get_write_buffer_size(
     slf: &Bound<'_, PyAny>,
     this: &Datagram,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "get_write_buffer_size")?;
-    let py = slf.py();
-    let bytes = this.state.with(py, |state| state.pending.bytes());
-    Ok(bytes.into_pyobject(py)?.into_any().unbind())
+    _: Args<'_, '_>,
+) -> PyResult<usize> {
+    Ok(this.state.with(slf.py(), |state| state.pending.bytes()))
 }
 
-fn is_closing(slf: &Bound<'_, PyAny>, this: &Datagram, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "is_closing")?;
-    let py = slf.py();
-    let closing = this.state.with(py, |state| state.closing);
-    Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
+fn is_closing(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<bool> {
+    Ok(this.state.with(slf.py(), |state| state.closing))
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.

@@ -79,12 +79,7 @@ pub(super) fn methods() -> Vec<Method> {
     }]
 }
 
-fn read_ready(
-    slf: &Bound<'_, PyAny>,
-    this: &PipeReader,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "_read_ready")?;
+fn read_ready(slf: &Bound<'_, PyAny>, this: &PipeReader, _: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let turn = this.state.with(py, |state| {
         let loop_ = state.loop_.as_ref()?.clone_ref(py);
@@ -92,12 +87,14 @@ fn read_ready(
         Some((state.fd?, state.paused, loop_, protocol))
     });
     let Some((fd, paused, loop_, protocol)) = turn else {
-        return Ok(py.None());
+        return Ok(());
     };
     if paused {
         // Before 3.11.3 the inherited constructor has the loop watch the pipe whatever becomes of
         // it in connection_made().
-        return loop_.call_method1(py, intern!(py, "_remove_reader"), (fd,));
+        return loop_
+            .call_method1(py, intern!(py, "_remove_reader"), (fd,))
+            .map(drop);
     }
     let received = loop_.get().with_read_buffer(py, |space| {
         let count = pipe::read(fd, space)?;
@@ -115,7 +112,7 @@ fn read_ready(
         Err(error) if is_transient(&error) => {}
         Err(error) => fail(slf, error, "Fatal read error on pipe transport")?,
     }
-    Ok(py.None())
+    Ok(())
 }
 
 impl PipeReader {

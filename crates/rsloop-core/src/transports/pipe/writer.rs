@@ -113,29 +113,22 @@ pub(super) fn methods() -> Vec<Method> {
     ]
 }
 
-fn write(slf: &Bound<'_, PyAny>, this: &PipeWriter, args: Args<'_, '_>) -> PyResult<Py<PyAny>> {
-    args.no_more_than(1, "write")?;
+fn write(slf: &Bound<'_, PyAny>, this: &PipeWriter, args: Args<'_, '_>) -> PyResult<()> {
     let data = args.leading(0);
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let keep = || Piece::Shared(Bound::clone(&bytes).unbind());
-        this.write_bytes(slf, bytes.as_bytes(), keep)?;
+        this.write_bytes(slf, bytes.as_bytes(), keep)
     } else if buffer::is_bytes_like(&data) {
         buffer::with_bytes(&data, |bytes| {
             this.write_bytes(slf, bytes, || Piece::Copied(bytes.into()))
-        })?;
+        })
     } else {
         // Pipes refuse it otherwise than sockets do.
-        return Err(PyAssertionError::new_err(data.repr()?.unbind()));
+        Err(PyAssertionError::new_err(data.repr()?.unbind()))
     }
-    Ok(slf.py().None())
 }
 
-fn write_ready(
-    slf: &Bound<'_, PyAny>,
-    this: &PipeWriter,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "_write_ready")?;
+fn write_ready(slf: &Bound<'_, PyAny>, this: &PipeWriter, _: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let written = this.state.with(py, |state| {
         let fd = state.fd.unwrap_or(-1);
@@ -147,40 +140,30 @@ fn write_ready(
         written.map(|_| state.pending.len())
     });
     match written {
-        Ok(0) => this.all_written(slf)?,
-        Ok(_) => {}
-        Err(error) if is_transient(&error) => {}
+        Ok(0) => this.all_written(slf),
+        Ok(_) => Ok(()),
+        Err(error) if is_transient(&error) => Ok(()),
         Err(error) => {
             this.state.with(py, |state| {
                 state.pending.clear();
                 state.conn_lost = state.conn_lost.saturating_add(1);
             });
             this.on_loop(slf, "_remove_writer", None)?;
-            fail(slf, error, WRITE_FAILED)?;
+            fail(slf, error, WRITE_FAILED)
         }
     }
-    Ok(py.None())
 }
 
 fn get_write_buffer_size(
     slf: &Bound<'_, PyAny>,
     this: &PipeWriter,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "get_write_buffer_size")?;
-    let py = slf.py();
-    Ok(this.__len__(py).into_pyobject(py)?.into_any().unbind())
+    _: Args<'_, '_>,
+) -> PyResult<usize> {
+    Ok(this.__len__(slf.py()))
 }
 
-fn is_closing(
-    slf: &Bound<'_, PyAny>,
-    this: &PipeWriter,
-    args: Args<'_, '_>,
-) -> PyResult<Py<PyAny>> {
-    args.no_more_than(0, "is_closing")?;
-    let py = slf.py();
-    let closing = this.state.with(py, |state| state.closing);
-    Ok(closing.into_pyobject(py)?.to_owned().into_any().unbind())
+fn is_closing(slf: &Bound<'_, PyAny>, this: &PipeWriter, _: Args<'_, '_>) -> PyResult<bool> {
+    Ok(this.state.with(slf.py(), |state| state.closing))
 }
 
 impl PipeWriter {
