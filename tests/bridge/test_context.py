@@ -82,6 +82,31 @@ def test_a_poll_in_the_loop_s_thread_runs_in_the_captured_context(
     loop.close()
 
 
+def test_every_poll_for_given_locals_runs_in_their_context(run: Run) -> None:
+    found: list[tuple[int, str]] = []
+
+    def change() -> None:
+        found.append((threading.get_ident(), VARIABLE.get()))
+        VARIABLE.set("changed inside")
+
+    async def main() -> str:
+        gate = Gate()
+        VARIABLE.set("captured")
+        locals_ = Locals()
+        VARIABLE.set("changed after")
+        future = locals_.call(gate, change)
+        assert found.pop() == (here, "captured")
+        gate.open_elsewhere()
+        await future
+        # By the loop, or on a worker, which has no context, if that comes too late.
+        where, value = found.pop()
+        assert where != here or value == "changed inside"
+        return VARIABLE.get()
+
+    here = threading.get_ident()
+    assert run(main()) == "changed after"
+
+
 def test_a_context_that_is_entered_already_is_copied(run: Run) -> None:
     async def main() -> str:
         VARIABLE.set("captured")

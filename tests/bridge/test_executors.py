@@ -128,6 +128,85 @@ def test_a_blocking_call_that_is_cancelled_before_it_begins_never_runs(loop: str
     run_alone(BUSY, loop, str(threads), BLOCKING_MAX_THREADS="1")
 
 
+REFUSED = """
+import asyncio, importlib, sys
+import bridge_tests
+from bridge_tests import Drops, Gate, RustPanic
+
+async def refused(awaitable):
+    try:
+        await awaitable
+    except RustPanic as panic:
+        return str(panic)
+
+async def main():
+    assert await bridge_tests.future_into_py("value") == "the value"
+    gate, drops = Gate(), Drops()
+    for start in bridge_tests.spawn_into_py, bridge_tests.spawn_blocking_into_py:
+        try:
+            start("value", gate, drops)
+        except RustPanic as panic:
+            assert str(panic) == "no thread"
+        else:
+            raise AssertionError("nothing was raised")
+    assert drops.count == 2
+    # The loop is asked to poll one of them, and if it is late the executor is given that, too.
+    awaited = [bridge_tests.future_into_py("value", gate, drops) for _ in range(3)]
+    waiting = asyncio.gather(*map(refused, awaited))
+    await asyncio.sleep(0)
+    gate.open()
+    assert (await waiting).count("no thread") >= 2
+    assert drops.count == 5
+
+with asyncio.Runner(loop_factory=importlib.import_module(sys.argv[1]).new_event_loop) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", "rsloop"])
+def test_a_future_ends_with_the_error_of_an_executor_that_has_no_thread(loop: str) -> None:
+    if loop == "uvloop":
+        pytest.importorskip(loop)
+    done = process(REFUSED, loop, BRIDGE_TESTS_REFUSE_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    # Rust's own hook tells of each panic, and nothing else is told.
+    assert done.stderr.count("panicked at") in {4, 5}
+    assert "Exception ignored" not in done.stderr
+
+
+NO_ROOM = """
+import asyncio, importlib, resource, sys
+import bridge_tests
+from bridge_tests import RustPanic
+
+async def main():
+    with open("/proc/self/statm") as statm:
+        taken = int(statm.read().split()[0]) * resource.getpagesize()
+    # Less than the stack of a thread.
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 1_500_000, resource.RLIM_INFINITY))
+    try:
+        for start in bridge_tests.spawn_into_py, bridge_tests.spawn_blocking_into_py:
+            try:
+                await start("value")
+            except RustPanic as panic:
+                print(panic)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert await bridge_tests.spawn_into_py("value") == "the value"
+    assert await bridge_tests.spawn_blocking_into_py("value") == "the value"
+
+with asyncio.Runner(loop_factory=importlib.import_module(sys.argv[1]).new_event_loop) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="sizes are not told here")
+def test_futures_are_refused_while_the_system_gives_no_thread() -> None:
+    done = process(NO_ROOM, "rsloop")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Resource temporarily unavailable") == 2
+
+
 THREADS = """
 import asyncio, pathlib, sys
 import bridge_tests
@@ -158,7 +237,14 @@ def test_smol_has_the_threads_that_the_environment_says() -> None:
 
 def run_alone(script: str, *arguments: str, **environment: str) -> str:
     """Run a script in a process of its own, which is to be silent; return what it prints."""
-    done = subprocess.run(
+    done = process(script, *arguments, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def process(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own."""
+    return subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments],
         capture_output=True,
         text=True,
@@ -167,5 +253,3 @@ def run_alone(script: str, *arguments: str, **environment: str) -> str:
         env={name: value for name, value in os.environ.items() if name != "SMOL_THREADS"}
         | environment,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout

@@ -13,24 +13,8 @@ create_exception!(
     "A Rust future, or the conversion of its result, panicked. The message is the panic's."
 );
 
-/// Turns what `catch_unwind` caught into a [`RustPanic`]. Needs no attachment to Python: the
-/// exception is made when it is first looked at.
-pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> PyErr {
-    let message = match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => match payload.downcast::<&'static str>() {
-            Ok(message) => (*message).to_owned(),
-            Err(payload) => {
-                // Dropping a payload of unknown type could panic in turn.
-                std::mem::forget(payload);
-                "a Rust future panicked with a payload that is not text".to_owned()
-            }
-        },
-    };
-    PyErr::new::<RustPanic, _>(message)
-}
-
-/// Runs code of the extension's; its panic is returned.
+/// Runs code of the extension's or of its executor; its panic is returned, as a [`RustPanic`].
+/// Needs no attachment to Python: the exception is made when it is first looked at.
 pub(crate) fn caught<R>(body: impl FnOnce() -> R) -> Result<R, PyErr> {
     catch_unwind(AssertUnwindSafe(body)).map_err(from_panic)
 }
@@ -47,6 +31,22 @@ pub(crate) fn drop_spent<D, T>(future: D, output: Result<T, PyErr>) -> Result<T,
         Ok(()) => output,
         Err(panic) => output.and(Err(panic)),
     }
+}
+
+/// The panic that `catch_unwind` caught, as an exception.
+fn from_panic(payload: Box<dyn Any + Send>) -> PyErr {
+    let message = match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(message) => (*message).to_owned(),
+            Err(payload) => {
+                // Dropping a payload of unknown type could panic in turn.
+                std::mem::forget(payload);
+                "a Rust future panicked with a payload that is not text".to_owned()
+            }
+        },
+    };
+    PyErr::new::<RustPanic, _>(message)
 }
 
 /// Advice for a call that needs a running loop and finds none.

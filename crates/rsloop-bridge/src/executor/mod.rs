@@ -229,11 +229,12 @@ pub(crate) fn spawn(task: Arc<dyn Drive>, threads: Threads) -> PyResult<()> {
 }
 
 /// Makes the executor the current one of this thread, until the guard is dropped.
-pub(crate) fn enter() -> EnterGuard<'static> {
-    match chosen() {
+pub(crate) fn enter() -> PyResult<EnterGuard<'static>> {
+    // One that has threads to start first may panic, as above.
+    error::caught(|| match chosen() {
         Ok(executor) => executor.enter(),
         Err(_) => EnterGuard(None),
-    }
+    })
 }
 
 fn chosen() -> &'static Chosen {
@@ -321,7 +322,11 @@ mod tests {
     #[test]
     fn an_entered_tokio_is_the_current_runtime() {
         assert!(::tokio::runtime::Handle::try_current().is_err());
-        let entered = super::enter();
+        // Not by `enter`, whose errors are Python's, too.
+        let Ok(executor) = super::chosen() else {
+            panic!("a feature is enabled");
+        };
+        let entered = executor.enter();
         assert!(::tokio::runtime::Handle::try_current().is_ok());
         drop(entered);
         assert!(::tokio::runtime::Handle::try_current().is_err());

@@ -43,16 +43,28 @@ impl<C> Static<C> {
             of: PhantomData,
         }
     }
+
+    /// It is used from now on.
+    ///
+    /// # Panics
+    /// If the system gives no thread, as far as trying to have one shows that: when async-std is
+    /// given none for its first task the process aborts, and smol's blocking calls never begin.
+    fn begin(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            thread::spawn(|| ());
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<C: Statics> Executor for Static<C> {
     fn spawn(&self, work: Work) {
-        self.used.store(true, Ordering::Relaxed);
+        self.begin();
         C::spawn(work);
     }
 
     fn spawn_blocking(&self, call: BlockingCall) {
-        self.used.store(true, Ordering::Relaxed);
+        self.begin();
         C::spawn_blocking(call);
     }
 

@@ -5,7 +5,6 @@
 mod bound;
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,10 +89,11 @@ where
         let waker = Waker::from(Arc::clone(&self));
         let polled = locals.within(py, || {
             let visit = future.visit(|future| {
-                let _entered = executor::enter();
-                let mut cx = Context::from_waker(&waker);
-                catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)))
-                    .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
+                let polled = executor::enter().and_then(|_entered| {
+                    let mut cx = Context::from_waker(&waker);
+                    error::caught(|| future.as_mut().poll(&mut cx))
+                });
+                polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
             });
             match visit {
                 Visit::Used(Poll::Ready(output)) => {

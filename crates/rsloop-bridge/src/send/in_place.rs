@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::{SendTask, poll_caught};
+use crate::awaitable::Settled;
 use crate::context::TaskLocals;
 use crate::eager::{Record, SLOW};
 use crate::exit::PollGuard;
@@ -21,27 +22,34 @@ use crate::port::Deliver;
 use crate::scope::{Owner, Scope};
 use crate::{error, executor, exit, resume};
 
-/// The first poll.
+/// The first poll: the end of the future, or the future. In the context of `locals`.
 pub(super) fn poll_in_call<F, T>(
     py: Python<'_>,
-    locals: Option<&TaskLocals>,
-    future: &mut Pin<Box<F>>,
+    locals: Option<TaskLocals>,
+    mut future: Pin<Box<F>>,
     waker: &Arc<InPlaceWaker<F, T>>,
-) -> PyResult<Poll<PyResult<T>>>
+) -> PyResult<Result<Settled, Pin<Box<F>>>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     // Before the poll, which may start the executor's threads.
     exit::register(py)?;
-    let Some(_guard) = PollGuard::enter() else {
+    let Some(guard) = PollGuard::enter() else {
         return Err(error::shutting_down());
     };
-    Ok(py.detach(|| {
-        waker.poll(locals.cloned(), Record::of::<F>(), SLOW, |cx| {
+    let polled = py.detach(|| {
+        let polled = waker.poll(locals, Record::of::<F>(), SLOW, |cx| {
             poll_caught(future.as_mut(), cx)
+        });
+        PyResult::Ok(match polled? {
+            // Dropped before the conversion, which may run any code of Python's.
+            Poll::Ready(output) => Ok(error::drop_spent(future, output)),
+            Poll::Pending => Err(future),
         })
-    }))
+    })?;
+    drop(guard);
+    Ok(polled.map(|output| Settled::from_output(py, output)))
 }
 
 /// The waker of polls in place: has the task polled on, in place again or by the executor.
@@ -72,16 +80,19 @@ where
     /// Polls by `poll`, and a second time if the future was woken during that: by itself, to
     /// yield, or by a thread that was faster. Notes in `record` how long it took; a future that is
     /// pending in the end may take `slow_pending`. Detached.
+    ///
+    /// # Errors
+    /// The executor's, if it cannot start its threads. `poll` was not called, then.
     fn poll<R>(
         self: &Arc<Self>,
         locals: Option<TaskLocals>,
         record: Record<'_>,
         slow_pending: Duration,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
-    ) -> Poll<R> {
+    ) -> PyResult<Poll<R>> {
         let began = Instant::now();
         let scope = locals.map(|locals| Scope::enter(Owner::Given(locals)));
-        let entered = executor::enter();
+        let entered = executor::enter()?;
         let task_waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&task_waker);
         let mut polled = poll(&mut cx);
@@ -95,7 +106,7 @@ where
             slow_pending
         };
         record.note(began.elapsed(), limit);
-        polled
+        Ok(polled)
     }
 
     /// Polls `task`, which Python's end has woken, here if its loop runs here.
@@ -144,7 +155,7 @@ where
         let polled = locals.within(py, || {
             py.detach(|| self.poll(Some(scope), record, slow_pending, |cx| task.poll(cx)))
         });
-        let left = match polled {
+        let left = match polled.and_then(|polled| polled) {
             Ok(Poll::Ready(_)) => return task.deliver(py),
             Ok(Poll::Pending) => self.leave(task),
             Err(error) => {

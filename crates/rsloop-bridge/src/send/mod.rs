@@ -5,7 +5,6 @@
 mod in_place;
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -57,16 +56,19 @@ where
     let mut first_waker = None;
     if first_poll == FirstPoll::InCall && Record::of::<F>().allows() {
         let waker = Arc::new(InPlaceWaker::new());
-        if let Poll::Ready(output) = poll_in_call(py, locals.as_ref(), &mut future, &waker)? {
-            // Dropped before the conversion, which may run any code of Python's.
-            let output = py.detach(|| error::drop_spent(future, output));
-            let settled = match locals {
-                // The context that is current is the one that would be captured.
-                None => Settled::from_output(py, output),
-                Some(locals) => locals.within(py, || Settled::from_output(py, output))?,
-            };
-            return Ok(Bound::new(py, RustFuture::settled(event_loop, settled)?)?.into_any());
-        }
+        let poll = || poll_in_call(py, locals.clone(), future, &waker);
+        let polled = match &locals {
+            // The context that is current is the one that would be captured.
+            None => poll(),
+            Some(locals) => locals.within(py, poll)?,
+        };
+        future = match polled? {
+            Ok(settled) => {
+                let awaitable = RustFuture::settled(event_loop, settled)?;
+                return Ok(Bound::new(py, awaitable)?.into_any());
+            }
+            Err(pending) => pending,
+        };
         // Before anything waits for a wake-up that threads lost in a fork would have to bring.
         executor::available()?;
         first_waker = Some(waker);
@@ -101,8 +103,7 @@ fn poll_caught<F, T>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<PyResult
 where
     F: Future<Output = PyResult<T>>,
 {
-    catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
-        .unwrap_or_else(|payload| Poll::Ready(Err(error::from_panic(payload))))
+    error::caught(|| future.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic)))
 }
 
 /// A future that the executor polls, until its result is on its way to the loop.
@@ -181,9 +182,21 @@ where
 
     /// Gives the task to the executor's threads, from any thread.
     fn hand_over(self: Arc<Self>) {
-        let port = Arc::clone(self.link.port());
-        if let Err(error) = executor::spawn(self, Threads::Polling) {
-            port.report(error);
+        if let Err(error) = executor::spawn(Arc::clone(&self) as _, Threads::Polling) {
+            // Whoever woke the future may hold locks that its drop takes: that is for the loop.
+            let port = Arc::clone(self.link.port());
+            port.post(Arc::new(Refused { task: self, error }));
+        }
+    }
+
+    /// Drops the future, now or as soon as a poll in progress ends.
+    fn drop_future(&self, py: Python<'_>) {
+        let stage = self.stage.cancel();
+        if stage.is_some() {
+            // Detached, because what it drops may wait for a thread that wants to attach.
+            if let Err(panic) = py.detach(|| error::drop_caught(stage)) {
+                panic.write_unraisable(py, None);
+            }
         }
     }
 }
@@ -227,14 +240,31 @@ where
             std::mem::forget(self);
             return;
         }
-        let stage = self.stage.cancel();
-        if stage.is_some() {
-            // Detached, because what it drops may wait for a thread that wants to attach.
-            if let Err(panic) = py.detach(|| error::drop_caught(stage)) {
-                panic.write_unraisable(py, None);
-            }
-        }
+        self.drop_future(py);
         drop(self.link.let_go());
         drop(self.link.end());
     }
+}
+
+/// A task that the executor has refused, having no threads: it ends with the error.
+struct Refused<F, T> {
+    task: Arc<SendTask<F, T>>,
+    error: PyErr,
+}
+
+impl<F, T> Deliver for Refused<F, T>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    fn deliver(self: Arc<Self>, py: Python<'_>) {
+        let link = &self.task.link;
+        if link.end().is_some() {
+            self.task.drop_future(py);
+            link.settle(py, Settled::from_result(py, Err(self.error.clone_ref(py))));
+        }
+    }
+
+    /// The port tells the task itself.
+    fn closed(self: Arc<Self>, _: Python<'_>) {}
 }

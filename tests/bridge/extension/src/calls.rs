@@ -193,6 +193,19 @@ impl Locals {
         })
     }
 
+    /// A future that calls `function` in each of its polls, of which the gate ends the last.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        gate: Gate,
+        function: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        rust_async::future_into_py_with_locals(py, self.0.clone(), async move {
+            Python::attach(|py| function.call0(py))?;
+            gate.then_call(function).await
+        })
+    }
+
     /// A future that waits at the gate, for these locals, made on whichever thread calls.
     fn future<'py>(&self, py: Python<'py>, gate: Gate) -> PyResult<Bound<'py, PyAny>> {
         rust_async::future_into_py_with_locals(py, self.0.clone(), async move {

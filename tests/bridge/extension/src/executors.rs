@@ -110,12 +110,22 @@ async fn awaited(make: Py<PyAny>) -> PyResult<String> {
     Python::attach(|py| result.extract(py))
 }
 
-/// An executor of the extension's own: a thread for each piece of work.
-#[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
+/// Executors of the extension's own.
 mod own {
-    use rsloop::executor::{BlockingCall, Executor, Work};
+    use rsloop::executor::{BlockingCall, Executor, Work, set_executor};
 
-    pub(super) struct Threads;
+    /// Sets one, if the extension is to have its own. In vain where it is imported once more, by a
+    /// sub-interpreter, which the bridge refuses by itself.
+    pub(super) fn choose() {
+        if std::env::var_os("BRIDGE_TESTS_REFUSE_THREADS").is_some() {
+            let _ = set_executor(Refusing);
+        } else if super::executor() == "own" {
+            let _ = set_executor(Threads);
+        }
+    }
+
+    /// A thread for each piece of work.
+    struct Threads;
 
     impl Executor for Threads {
         fn spawn(&self, work: Work) {
@@ -130,13 +140,23 @@ mod own {
             Some(Box::new(Self))
         }
     }
+
+    /// One that has no thread for anything.
+    struct Refusing;
+
+    impl Executor for Refusing {
+        fn spawn(&self, _: Work) {
+            panic!("no thread");
+        }
+
+        fn spawn_blocking(&self, _: BlockingCall) {
+            panic!("no thread");
+        }
+    }
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    #[cfg(not(any(feature = "async-std", feature = "smol", feature = "tokio")))]
-    if rsloop::executor::set_executor(own::Threads).is_err() {
-        // Imported once more, by a sub-interpreter, which the bridge refuses by itself.
-    }
+    own::choose();
     module.add_function(wrap_pyfunction!(executor, module)?)?;
     module.add_function(wrap_pyfunction!(entered, module)?)?;
     module.add_function(wrap_pyfunction!(sleep_by_tokio, module)?)?;
