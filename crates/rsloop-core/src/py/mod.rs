@@ -1,10 +1,10 @@
 //! CPython's C API, raw.
 //!
 //! Everything above this folder sees safe types, save what OpenSSL (`tls/direct.rs`) and the C ABI
-//! (`bridge_abi`) ask for, and the functions that take a state from its object. What PyO3 does at
-//! no cost is left to PyO3; these files exist for what it has no form for: vectorcall methods that
-//! parse their own arguments, objects that stay out of the garbage collector while they are queued,
-//! heap types over a Python base that has a layout of its own.
+//! (`bridge_abi`, `shared`) ask for. What PyO3 does at no cost is left to PyO3; these files exist
+//! for what it has no form for: vectorcall methods that parse their own arguments, objects that
+//! stay out of the garbage collector while they are queued, heap types over a Python base that has
+//! a layout of its own.
 
 pub(crate) mod attribute;
 pub(crate) mod audit;

@@ -1,45 +1,76 @@
-//! Reading a `__slots__` entry of a Python class as fast as a field.
+//! The state that Rust keeps in a `__slots__` entry of a Python class, read as fast as a field.
 
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyCFunction, PyDict, PyTuple, PyTupleMethods, PyType};
-use pyo3::{Borrowed, Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
+use pyo3::{Borrowed, Bound, Py, PyAny, PyClass, PyErr, PyResult, Python, ffi};
 
-/// Where the instances of one Python class keep one of their `__slots__`.
+use super::fastcall::Receiver;
+
+/// A state that the instances of one Python class keep in a slot: what their methods work on.
+pub(crate) trait InSlot: PyClass<Frozen = True> + Sync {
+    /// Where they keep it.
+    fn slot() -> &'static Slot<Self>;
+
+    /// The state of `transport`; an error when it has none, or is no instance of the class.
+    #[inline]
+    fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
+        Self::slot().check(transport)?;
+        // SAFETY: it is an instance.
+        unsafe { Self::slot().get(transport.as_borrowed()) }
+    }
+}
+
+impl<T: InSlot> Receiver for T {
+    #[inline]
+    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
+        // SAFETY: the caller's promise: methods are attached to the class that has the slot.
+        unsafe { T::slot().get(object) }
+    }
+}
+
+/// Where the instances of one Python class keep their `T`: one of the `__slots__`.
 ///
 /// Rust relies on what is in the slot, so Python code must not change it: [`Slot::adopt`] leaves the
 /// class a property that only reads it, and [`Slot::fill`] sets the slot once.
-pub(crate) struct Slot {
+pub(crate) struct Slot<T> {
+    name: &'static str,
     class: PyOnceLock<Py<PyType>>,
     offset: AtomicIsize,
+    kept: PhantomData<fn() -> T>,
 }
 
-impl Slot {
-    /// A slot that is not known yet.
-    pub(crate) const fn unknown() -> Self {
+impl<T: InSlot> Slot<T> {
+    /// The slot `name` of a class that is not known yet.
+    pub(crate) const fn named(name: &'static str) -> Self {
         Self {
+            name,
             class: PyOnceLock::new(),
             offset: AtomicIsize::new(0),
+            kept: PhantomData,
         }
     }
 
-    /// Finds the slot `name` in `class`, which must define it itself, and lets Python code only
-    /// read it there.
-    pub(crate) fn adopt(&'static self, class: &Bound<'_, PyType>, name: &str) -> PyResult<()> {
-        self.find(class, name)?;
+    /// Finds the slot in `class`, which must define it itself, and lets Python code only read it
+    /// there.
+    pub(crate) fn adopt(&'static self, class: &Bound<'_, PyType>) -> PyResult<()> {
+        self.find(class)?;
         let py = class.py();
         let read = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             self.read(&arguments.get_item(0)?).map(Bound::unbind)
         };
         let read = PyCFunction::new_closure(py, None, None, read)?;
         let property = py.import("builtins")?.getattr("property")?.call1((read,))?;
-        class.setattr(name, property)
+        class.setattr(self.name, property)
     }
 
-    fn find(&self, class: &Bound<'_, PyType>, name: &str) -> PyResult<()> {
+    fn find(&self, class: &Bound<'_, PyType>) -> PyResult<()> {
+        let name = self.name;
         let descriptor = class.getattr("__dict__")?.get_item(name)?;
         // SAFETY: the type of the descriptor is checked before its memory is read as one.
         unsafe {
@@ -68,10 +99,10 @@ impl Slot {
         }
     }
 
-    /// Puts `value` into the slot of `object`, where it stays as long as `object` lives.
+    /// Puts `state` into the slot of `object`, where it stays as long as `object` lives.
     ///
-    /// Fails when `object` is no instance of the class, or has a value already.
-    pub(crate) fn fill(&self, object: &Bound<'_, PyAny>, value: Bound<'_, PyAny>) -> PyResult<()> {
+    /// Fails when `object` is no instance of the class, or has a state already.
+    pub(crate) fn fill(&self, object: &Bound<'_, PyAny>, state: Bound<'_, T>) -> PyResult<()> {
         self.check(object)?;
         // SAFETY: `object` is an instance: at the offset lies NULL or an owned reference.
         unsafe {
@@ -79,7 +110,7 @@ impl Slot {
             if !(*slot).is_null() {
                 return Err(PyRuntimeError::new_err("__init__() was called already"));
             }
-            *slot = value.into_ptr();
+            *slot = state.into_ptr();
         }
         Ok(())
     }
@@ -88,24 +119,28 @@ impl Slot {
     fn read<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.check(object)?;
         // SAFETY: `object` is an instance.
-        unsafe { self.get(object.as_borrowed()) }.map(|value| value.to_owned())
+        unsafe { self.object(object.as_borrowed()) }.map(|state| state.to_owned())
     }
 
     /// Whether `object` is an instance of the class, and so has the slot.
+    #[inline]
     pub(crate) fn is_in(&self, object: &Bound<'_, PyAny>) -> bool {
         self.class.get(object.py()).is_some_and(|class| {
             // SAFETY: both are live types. `isinstance` would believe what an object says.
             unsafe {
-                ffi::PyType_IsSubtype(ffi::Py_TYPE(object.as_ptr()), class.as_ptr().cast()) != 0
+                let (of, class) = (ffi::Py_TYPE(object.as_ptr()), class.as_ptr().cast());
+                of == class || ffi::PyType_IsSubtype(of, class) != 0
             }
         })
     }
 
+    #[inline]
     fn check(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !self.is_in(object) {
-            return Err(PyTypeError::new_err("an instance of another class"));
+        if self.is_in(object) {
+            Ok(())
+        } else {
+            Err(another_class())
         }
-        Ok(())
     }
 
     /// Where `object`, an instance, has the slot.
@@ -115,22 +150,40 @@ impl Slot {
         object.as_ptr().wrapping_byte_offset(offset).cast()
     }
 
-    /// What is in the slot of `object`; an error when nothing is.
+    /// The state of `object`; an error when it has none.
     ///
     /// # Safety
-    /// `object` is an instance of the class that [`Slot::adopt`] was given. The result is in use
-    /// only while `object` lives, which nothing outlives: see [`Slot::fill`].
+    /// `object` is an instance of the class that [`Slot::adopt`] was given.
     #[inline]
-    pub(crate) unsafe fn get<'a, 'py>(
+    unsafe fn get<'a>(&self, object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a T> {
+        // SAFETY: the caller's promise. Only `fill` puts something there, a `T`, and it stays as long
+        // as `object`, which lives longer than the result.
+        unsafe {
+            let state = self.object(object)?.cast_unchecked::<T>();
+            Ok(&*ptr::from_ref(state.get()))
+        }
+    }
+
+    /// The state as Python's object.
+    ///
+    /// # Safety
+    /// As [`Slot::get`].
+    #[inline]
+    unsafe fn object<'a, 'py>(
         &self,
         object: Borrowed<'a, 'py, PyAny>,
     ) -> PyResult<Borrowed<'a, 'py, PyAny>> {
         // SAFETY: the caller's promise: at the offset lies NULL or an owned reference.
         unsafe {
-            let value = *self.address(&object);
-            Borrowed::from_ptr_or_opt(object.py(), value).ok_or_else(not_initialised)
+            let state = *self.address(&object);
+            Borrowed::from_ptr_or_opt(object.py(), state).ok_or_else(not_initialised)
         }
     }
+}
+
+#[cold]
+fn another_class() -> PyErr {
+    PyTypeError::new_err("an instance of another class")
 }
 
 #[cold]

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::state::{Limits, Lower, Phase, State, Tls};
 use crate::py::gil_cell::GilCell;
 use crate::py::piece::Piece;
+use crate::py::slot::InSlot;
 use crate::transports::Stream;
 
 #[pymethods]
@@ -60,7 +61,7 @@ impl Tls {
     /// Set the transport that carries the records.
     fn set_transport(&self, transport: Bound<'_, PyAny>) {
         let py = transport.py();
-        let lower = if Stream::is_transport(&transport) {
+        let lower = if Stream::slot().is_in(&transport) {
             Lower::Stream(transport.unbind())
         } else {
             Lower::Foreign(transport.unbind())

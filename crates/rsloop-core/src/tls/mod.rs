@@ -31,6 +31,7 @@ mod turn;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::py::slot::InSlot;
 use crate::transports::intake;
 use state::Tls;
 
@@ -46,6 +47,6 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Give the transport class, whose instances keep a Tls in the slot _tls, its hot methods.
 #[pyfunction]
 fn attach_tls_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
-    state::know_class(class)?;
+    Tls::slot().adopt(class)?;
     crate::py::fastcall::attach(class, outgoing::methods())
 }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::session::Session;
-use super::state::{Lower, OfTransport, Phase, Tls};
+use super::state::{Lower, Phase, Tls};
 use super::turn::Turn;
 use crate::py::buffer;
 use crate::py::fastcall::{Args, Method, fastcall};
@@ -17,7 +17,7 @@ pub(super) fn methods() -> Vec<Method> {
     vec![
         Method {
             name: c"write",
-            function: fastcall!(OfTransport, "write", 1, write),
+            function: fastcall!(Tls, "write", 1, write),
             doc: c"write($self, data, /)\n--\n\n\
                 Encrypt and send data, or keep it until that is possible. Never blocks.\n\n\
                 data is bytes, a bytearray or a memoryview. Raises TypeError for anything else, BufferError\n\
@@ -27,7 +27,7 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"writelines",
-            function: fastcall!(OfTransport, "writelines", 1, writelines),
+            function: fastcall!(Tls, "writelines", 1, writelines),
             doc: c"writelines($self, list_of_data, /)\n--\n\n\
                 Send several pieces as one. As write() of each in turn, in fewer system calls; a piece may be\n\
                 any contiguous buffer. Follows asyncio.WriteTransport.writelines.\n\n\
@@ -35,14 +35,14 @@ pub(super) fn methods() -> Vec<Method> {
         },
         Method {
             name: c"get_write_buffer_size",
-            function: fastcall!(OfTransport, "get_write_buffer_size", 0, get_write_buffer_size),
+            function: fastcall!(Tls, "get_write_buffer_size", 0, get_write_buffer_size),
             doc: c"get_write_buffer_size($self)\n--\n\n\
                 Return the number of bytes that the transport below has not been given yet.",
         },
     ]
 }
 
-fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<()> {
+fn write(slf: &Bound<'_, PyAny>, this: &Tls, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let data = args.leading(0);
     check_bytes_like(&data)?;
@@ -50,7 +50,6 @@ fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyRe
         Ok(bytes) => bytes.as_bytes().is_empty(),
         Err(_) => buffer::with_bytes(&data, |bytes| Ok(bytes.is_empty()))?,
     };
-    let this = &this.0;
     if empty || !this.admit(slf)? {
         return Ok(());
     }
@@ -58,7 +57,7 @@ fn write(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyRe
     written.or_else(|error| this.fatal(py, error))
 }
 
-fn writelines(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) -> PyResult<()> {
+fn writelines(slf: &Bound<'_, PyAny>, this: &Tls, args: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let mut pieces = Vec::new();
     for piece in args.leading(0).try_iter()? {
@@ -75,7 +74,6 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) ->
             pieces.push(piece);
         }
     }
-    let this = &this.0;
     if !this.admit(slf)? {
         return Ok(());
     }
@@ -84,14 +82,10 @@ fn writelines(slf: &Bound<'_, PyAny>, this: &OfTransport, args: Args<'_, '_>) ->
     written.or_else(|error| this.fatal(py, error))
 }
 
-fn get_write_buffer_size(
-    slf: &Bound<'_, PyAny>,
-    this: &OfTransport,
-    _: Args<'_, '_>,
-) -> PyResult<usize> {
+fn get_write_buffer_size(slf: &Bound<'_, PyAny>, this: &Tls, _: Args<'_, '_>) -> PyResult<usize> {
     let py = slf.py();
-    let mut size = this.0.state.with(py, |state| state.backlog.len());
-    if let Some(session) = this.0.session(py) {
+    let mut size = this.state.with(py, |state| state.backlog.len());
+    if let Some(session) = this.session(py) {
         size += session.outgoing_bytes(py)?;
     }
     Ok(size)

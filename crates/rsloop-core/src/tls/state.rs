@@ -4,27 +4,18 @@ use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::PyBytes;
 
 use super::backlog::Backlog;
 use super::session::Session;
 use super::turn::Turn;
-use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
-use crate::py::slot::Slot;
-
-/// The slot of the transport class that holds the [`Tls`].
-static TLS: Slot = Slot::unknown();
-
-/// Learns where `class` keeps its state, and lets Python code only read it there.
-pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    TLS.adopt(class, "_tls")
-}
+use crate::py::slot::{InSlot, Slot};
 
 /// Give a transport the TLS state of its protocol, for good.
 #[pyfunction]
 pub(super) fn open_tls(transport: &Bound<'_, PyAny>, tls: Bound<'_, Tls>) -> PyResult<()> {
-    TLS.fill(transport, tls.into_any())
+    Tls::slot().fill(transport, tls)
 }
 
 /// What CPython's `SSLProtocol` keeps in `_state`, `_write_backlog` and so on, for Rust to reach.
@@ -122,20 +113,10 @@ impl Lower {
     }
 }
 
-/// The [`Tls`] as the receiver of the transport's methods.
-#[repr(transparent)]
-pub(super) struct OfTransport(pub(super) Tls);
-
-impl Receiver for OfTransport {
-    #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
-        // `open_tls` has put there for good: a `Tls`, or nothing. The cast only adds a name.
-        #[expect(unsafe_code, reason = "the slot holds an object, not its class")]
-        unsafe {
-            let tls: *const Tls = TLS.get(object)?.cast_unchecked::<Tls>().get();
-            Ok(&*tls.cast::<Self>())
-        }
+impl InSlot for Tls {
+    fn slot() -> &'static Slot<Self> {
+        static SLOT: Slot<Tls> = Slot::named("_tls");
+        &SLOT
     }
 }
 

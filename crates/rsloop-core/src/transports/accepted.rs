@@ -12,10 +12,11 @@ use super::extra::Extra;
 use super::open::open;
 use super::own_socket::OwnSocket;
 use super::sock::Sock;
-use super::stream::{self, Stream};
+use super::stream::Stream;
 use crate::loop_::{LoopBase, is_fatal_to_loop};
 use crate::py::context;
 use crate::py::gil_cell::GilCell;
+use crate::py::slot::InSlot;
 
 /// A connection that waits for its turn.
 #[pyclass(frozen, module = "rsloop_core._core")]
@@ -60,7 +61,7 @@ impl Connection {
             number,
             extra,
         );
-        let transport = stream::new_transport(py)?;
+        let transport = Stream::slot().new_instance(py)?;
         let server = (!server.is_none()).then_some(server);
         open(&transport, stream, protocol.bind(py), server, given)
     }

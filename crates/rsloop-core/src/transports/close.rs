@@ -11,6 +11,7 @@ use super::stream::{Losing, ProtocolKind, Stream};
 use crate::loop_::report_call;
 use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::slot::InSlot;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

@@ -59,6 +59,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::loop_::Turns;
+use crate::py::slot::InSlot;
 use crate::py::{buffer, context};
 use failure::{fatal, is_transient, or_fatal};
 
@@ -84,7 +85,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Give a transport class, whose instances keep a Stream in the slot _stream, its hot methods.
 #[pyfunction]
 fn attach_stream_methods(class: &Bound<'_, pyo3::types::PyType>) -> PyResult<()> {
-    stream::know_class(class)?;
+    Stream::slot().adopt(class)?;
     crate::py::fastcall::attach(class, write::methods())?;
     crate::py::fastcall::attach(class, read::methods())?;
     crate::py::fastcall::attach(class, close::methods())?;

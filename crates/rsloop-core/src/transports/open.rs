@@ -13,10 +13,11 @@ use super::extra::Extra;
 use super::own_socket::Kind;
 use super::read::begin;
 use super::sock::Sock;
-use super::stream::{Opening, Stream, fill};
+use super::stream::{Opening, Stream};
 use crate::error::os_error;
 use crate::loop_::{LoopBase, report_call};
 use crate::py::context;
+use crate::py::slot::InSlot;
 
 /// asyncio's functions, found once.
 struct Asyncio {
@@ -97,7 +98,8 @@ pub(super) fn open(
     let Some((loop_, number)) = opened else {
         return Ok(());
     };
-    let stream = fill(transport, stream)?;
+    let stream = Bound::new(py, stream)?;
+    Stream::slot().fill(transport, stream.clone())?;
     if let Some(server) = server {
         if cfg!(Py_3_13) {
             server.call_method1(intern!(py, "_attach"), (transport,))?;

@@ -18,7 +18,8 @@ use super::stream::{ProtocolKind, Stream};
 use super::{context_for_io, fatal, is_transient, or_fatal};
 use crate::error::os_error;
 use crate::loop_::LoopBase;
-use crate::py::fastcall::{Args, Method, Receiver, fastcall};
+use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::slot::InSlot;
 use crate::py::{buffer, bytes, context};
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
@@ -192,16 +193,4 @@ fn read_failed(transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
     }
     let error = os_error(transport.py(), error);
     fatal(transport, error, READ_FAILED)
-}
-
-impl Stream {
-    /// The stream of a transport that the loop knows.
-    pub(super) fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: only the methods of the transport class give a transport to the loop, and TLS
-        // asks `is_transport` first.
-        #[expect(unsafe_code, reason = "the registry holds objects, not their classes")]
-        unsafe {
-            Self::of(transport.as_borrowed())
-        }
-    }
 }

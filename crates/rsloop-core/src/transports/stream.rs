@@ -4,39 +4,14 @@ use std::os::fd::RawFd;
 
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyType;
 
 use super::extra::Extra;
 use super::intake::Intake;
 use super::sock::Sock;
 use super::write_buffer::WriteBuffer;
 use crate::loop_::LoopBase;
-use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
-use crate::py::slot::Slot;
-
-/// The slot of the transport class that holds the [`Stream`].
-static STREAM: Slot = Slot::unknown();
-
-/// Learns where `class` keeps its stream, and lets Python code only read it there.
-pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    STREAM.adopt(class, "_stream")
-}
-
-/// Gives `transport` its state, for good.
-pub(super) fn fill<'py>(
-    transport: &Bound<'py, PyAny>,
-    stream: Stream,
-) -> PyResult<Bound<'py, Stream>> {
-    let stream = Bound::new(transport.py(), stream)?;
-    STREAM.fill(transport, stream.clone().into_any())?;
-    Ok(stream)
-}
-
-/// A transport that has no state yet.
-pub(super) fn new_transport(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    STREAM.new_instance(py)
-}
+use crate::py::slot::{InSlot, Slot};
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
 /// transport's attributes of these names look here (see `attributes`).
@@ -128,24 +103,14 @@ impl State {
     }
 }
 
-impl Receiver for Stream {
-    #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
-        // `open_stream` has put there for good: a `Stream`, or nothing.
-        unsafe {
-            let stream = STREAM.get(object)?.cast_unchecked::<Self>();
-            Ok(&*std::ptr::from_ref(stream.get()))
-        }
+impl InSlot for Stream {
+    fn slot() -> &'static Slot<Self> {
+        static SLOT: Slot<Stream> = Slot::named("_stream");
+        &SLOT
     }
 }
 
 impl Stream {
-    /// Whether `object` is a stream transport of ours.
-    pub(crate) fn is_transport(object: &Bound<'_, PyAny>) -> bool {
-        STREAM.is_in(object)
-    }
-
     /// The state of a transport that is about to be opened.
     pub(super) fn new(loop_: Py<LoopBase>, sock: Sock, number: RawFd, extra: Extra) -> Self {
         Self {

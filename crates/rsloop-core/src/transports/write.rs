@@ -14,6 +14,7 @@ use super::{check_bytes_like, context_for_io, fatal, is_transient};
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::piece::Piece;
+use crate::py::slot::InSlot;
 use crate::py::{buffer, context};
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";

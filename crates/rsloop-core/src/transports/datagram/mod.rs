@@ -20,6 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::loop_::Turns;
+use crate::py::slot::InSlot;
 use crate::py::{attribute, fastcall};
 
 /// What the loop lets datagram transports do.
@@ -38,7 +39,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Give a transport class, whose instances keep a Datagram in the slot _datagram, its hot methods.
 #[pyfunction]
 fn attach_datagram_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
-    state::know_class(class)?;
+    state::Datagram::slot().adopt(class)?;
     fastcall::attach(class, send::methods())?;
     fastcall::attach(class, receive::methods())?;
     attribute::attach(class, state::attributes())

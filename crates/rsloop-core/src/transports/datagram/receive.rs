@@ -12,6 +12,7 @@ use super::state::Datagram;
 use crate::error::os_error;
 use crate::loop_::{LoopBase, report_call};
 use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::slot::InSlot;
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
 use crate::transports::{context_for_io, fatal, is_transient};

@@ -17,6 +17,7 @@ use crate::error::os_error;
 use crate::loop_::report_call;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handled::handling;
+use crate::py::slot::InSlot;
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
 use crate::transports::{check_bytes_like, context_for_io, is_transient};

@@ -5,27 +5,17 @@ use std::os::fd::RawFd;
 
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyType;
 use rsloop_sched::LookAhead;
 
 use super::queue::SendQueue;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
-use crate::py::fastcall::Receiver;
 use crate::py::gil_cell::GilCell;
-use crate::py::slot::Slot;
+use crate::py::slot::{InSlot, Slot};
 use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
 use crate::transports::fields::{protocol, value};
 use crate::transports::sock::Sock;
-
-/// The slot of the transport class that holds the [`Datagram`].
-static DATAGRAM: Slot = Slot::unknown();
-
-/// Learns where `class` keeps its state, and lets Python code only read it there.
-pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    DATAGRAM.adopt(class, "_datagram")
-}
 
 /// Give a transport of the socket sock its state, for good.
 #[pyfunction]
@@ -35,8 +25,7 @@ pub(super) fn open_datagram(
     sock: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let datagram = Datagram::new(loop_, sock)?;
-    let datagram = Bound::new(transport.py(), datagram)?;
-    DATAGRAM.fill(transport, datagram.into_any())
+    Datagram::slot().fill(transport, Bound::new(transport.py(), datagram)?)
 }
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach.
@@ -83,15 +72,10 @@ impl State {
     }
 }
 
-impl Receiver for Datagram {
-    #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
-        // `open_datagram` has put there for good: a `Datagram`, or nothing.
-        unsafe {
-            let datagram = DATAGRAM.get(object)?.cast_unchecked::<Self>();
-            Ok(&*std::ptr::from_ref(datagram.get()))
-        }
+impl InSlot for Datagram {
+    fn slot() -> &'static Slot<Self> {
+        static SLOT: Slot<Datagram> = Slot::named("_datagram");
+        &SLOT
     }
 }
 
@@ -134,15 +118,6 @@ impl Datagram {
                 last_sender: None,
             }),
         })
-    }
-
-    /// The state of a transport that the loop knows.
-    pub(super) fn of_transport<'a>(transport: &'a Bound<'_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: only the methods of the transport class give a transport to the loop.
-        #[expect(unsafe_code, reason = "the registry holds objects, not their classes")]
-        unsafe {
-            Self::of(transport.as_borrowed())
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::error::os_error;
+use crate::py::slot::InSlot;
 use crate::py::{attribute, fastcall};
 
 /// Adds the classes and their functions to `module`.
@@ -30,7 +31,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Give a transport class, whose instances keep a PipeReader in the slot _reader, its hot methods.
 #[pyfunction]
 fn attach_pipe_reader_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
-    reader::know_class(class)?;
+    reader::PipeReader::slot().adopt(class)?;
     fastcall::attach(class, reader::methods())?;
     attribute::attach(class, reader::attributes())
 }
@@ -38,7 +39,7 @@ fn attach_pipe_reader_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
 /// Give a transport class, whose instances keep a PipeWriter in the slot _writer, its hot methods.
 #[pyfunction]
 fn attach_pipe_writer_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
-    writer::know_class(class)?;
+    writer::PipeWriter::slot().adopt(class)?;
     fastcall::attach(class, writer::methods())?;
     attribute::attach(class, writer::attributes())
 }

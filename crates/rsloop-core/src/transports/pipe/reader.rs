@@ -5,32 +5,24 @@ use std::os::fd::RawFd;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyBytesMethods, PyType};
+use pyo3::types::PyBytesMethods;
 use rsloop_reactor::pipe;
 
 use super::fail;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
 use crate::py::bytes;
-use crate::py::fastcall::{Args, Method, Receiver, fastcall};
+use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
-use crate::py::slot::Slot;
+use crate::py::slot::{InSlot, Slot};
 use crate::transports::failure::is_transient;
 use crate::transports::fields::{object, protocol, value};
-
-/// The slot of the transport class that holds the [`PipeReader`].
-static READER: Slot = Slot::unknown();
-
-/// Learns where `class` keeps its state, and lets Python code only read it there.
-pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    READER.adopt(class, "_reader")
-}
 
 /// Give a transport that reads a pipe its state, for good.
 #[pyfunction]
 pub(super) fn open_pipe_reader(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let reader = Bound::new(transport.py(), PipeReader::new())?;
-    READER.fill(transport, reader.into_any())
+    PipeReader::slot().fill(transport, reader)
 }
 
 /// What CPython's transport keeps in `_fileno`, `_paused` and so on, for Rust to reach.
@@ -49,15 +41,10 @@ struct State {
     protocol: Option<Py<PyAny>>,
 }
 
-impl Receiver for PipeReader {
-    #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
-        // `open_pipe_reader` has put there for good: a `PipeReader`, or nothing.
-        unsafe {
-            let reader = READER.get(object)?.cast_unchecked::<Self>();
-            Ok(&*std::ptr::from_ref(reader.get()))
-        }
+impl InSlot for PipeReader {
+    fn slot() -> &'static Slot<Self> {
+        static SLOT: Slot<PipeReader> = Slot::named("_reader");
+        &SLOT
     }
 }
 

@@ -6,36 +6,28 @@ use pyo3::exceptions::PyAssertionError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::PyBytes;
 use rsloop_reactor::{pipe, socket};
 
 use super::fail;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
 use crate::py::buffer;
-use crate::py::fastcall::{Args, Method, Receiver, fastcall};
+use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::piece::Piece;
-use crate::py::slot::Slot;
+use crate::py::slot::{InSlot, Slot};
 use crate::transports::failure::is_transient;
 use crate::transports::fields::{object, value};
 use crate::transports::write_buffer::WriteBuffer;
 
 const WRITE_FAILED: &str = "Fatal write error on pipe transport";
 
-/// The slot of the transport class that holds the [`PipeWriter`].
-static WRITER: Slot = Slot::unknown();
-
-/// Learns where `class` keeps its state, and lets Python code only read it there.
-pub(super) fn know_class(class: &Bound<'_, PyType>) -> PyResult<()> {
-    WRITER.adopt(class, "_writer")
-}
-
 /// Give a transport that writes to a pipe its state, for good.
 #[pyfunction]
 pub(super) fn open_pipe_writer(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let writer = Bound::new(transport.py(), PipeWriter::new())?;
-    WRITER.fill(transport, writer.into_any())
+    PipeWriter::slot().fill(transport, writer)
 }
 
 /// What CPython's transport keeps in `_fileno`, `_closing` and so on, for Rust to reach.
@@ -59,15 +51,10 @@ struct State {
     pending: WriteBuffer,
 }
 
-impl Receiver for PipeWriter {
-    #[inline]
-    unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {
-        // SAFETY: the caller promises an instance of the transport class, whose slot holds what
-        // `open_pipe_writer` has put there for good: a `PipeWriter`, or nothing.
-        unsafe {
-            let writer = WRITER.get(object)?.cast_unchecked::<Self>();
-            Ok(&*std::ptr::from_ref(writer.get()))
-        }
+impl InSlot for PipeWriter {
+    fn slot() -> &'static Slot<Self> {
+        static SLOT: Slot<PipeWriter> = Slot::named("_writer");
+        &SLOT
     }
 }
 
