@@ -1,9 +1,22 @@
-//! System errors as Python's exceptions.
+//! System errors: as Python's exceptions, and which of them pass.
 
 use std::io;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError};
 use pyo3::prelude::*;
+
+/// Whether the system call may succeed later.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// The same of what a method of Python's socket has raised.
+pub(crate) fn is_transient_exception(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyBlockingIOError>(py) || error.is_instance_of::<PyInterruptedError>(py)
+}
 
 /// The `OSError` for a system error, of the subclass that its `errno` stands for.
 ///

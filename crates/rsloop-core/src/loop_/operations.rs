@@ -4,7 +4,6 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
@@ -14,7 +13,7 @@ use rsloop_reactor::{Interest, socket};
 use super::state::READ_BUFFER_BYTES;
 use super::watch::descriptor;
 use super::{LoopBase, is_fatal_to_loop};
-use crate::error::os_error;
+use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::handle::{Call, Handle};
@@ -127,10 +126,8 @@ fn number(py: Python<'_>, outcome: io::Result<usize>) -> io::Result<Py<PyAny>> {
 fn not_yet(py: Python<'_>, outcome: io::Result<Py<PyAny>>) -> PyResult<Py<PyAny>> {
     match outcome {
         Ok(value) => Ok(value),
-        Err(error) => match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(py.None()),
-            _ => Err(os_error(py, error)),
-        },
+        Err(error) if is_transient(&error) => Ok(py.None()),
+        Err(error) => Err(os_error(py, error)),
     }
 }
 
@@ -138,12 +135,7 @@ fn not_yet(py: Python<'_>, outcome: io::Result<Py<PyAny>>) -> PyResult<Py<PyAny>
 fn or_none(py: Python<'_>, outcome: PyResult<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
     match outcome {
         Ok(value) => Ok(value.unbind()),
-        Err(error)
-            if error.is_instance_of::<PyBlockingIOError>(py)
-                || error.is_instance_of::<PyInterruptedError>(py) =>
-        {
-            Ok(py.None())
-        }
+        Err(error) if is_transient_exception(py, &error) => Ok(py.None()),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -12,7 +11,7 @@ use rsloop_reactor::name::Name;
 use super::accepted::Connection;
 use super::address;
 use super::own_socket::{self, Kind, OwnSocket};
-use crate::error::os_error;
+use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::loop_::LoopBase;
 use crate::py::context;
 use crate::py::socket_object::SocketObject;
@@ -43,11 +42,9 @@ pub(super) fn accept_streams(
     for _ in 0..most {
         let (fd, peer) = match listener::accept(known.fd()) {
             Ok(accepted) => accepted,
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => break,
-                io::ErrorKind::ConnectionAborted => continue,
-                _ => return Err(os_error(py, error)),
-            },
+            Err(error) if is_transient(&error) => break,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(os_error(py, error)),
         };
         let own = match context {
             Some(context) => context.call_method0(intern!(py, "copy"))?,
@@ -99,12 +96,8 @@ fn accept_from<'py>(
 ) -> PyResult<Option<Bound<'py, PyTuple>>> {
     let (fd, peer) = match listener::accept(listener.fd()) {
         Ok(accepted) => accepted,
-        Err(error) => {
-            return match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-                _ => Err(os_error(py, error)),
-            };
-        }
+        Err(error) if is_transient(&error) => return Ok(None),
+        Err(error) => return Err(os_error(py, error)),
     };
     let connection = OwnSocket::new(fd, kind_of(listener)).into_object(py)?;
     let address = match peer {
@@ -126,12 +119,7 @@ fn accept_by_method<'py>(listener: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
             connection.call_method1(intern!(py, "setblocking"), (false,))?;
             Ok(Some(accepted))
         }
-        Err(error)
-            if error.is_instance_of::<PyBlockingIOError>(py)
-                || error.is_instance_of::<PyInterruptedError>(py) =>
-        {
-            Ok(None)
-        }
+        Err(error) if is_transient_exception(py, &error) => Ok(None),
         Err(error) => Err(error),
     }
 }

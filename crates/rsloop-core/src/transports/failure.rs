@@ -1,20 +1,10 @@
-//! Which errors end what: nothing, the connection, or the loop.
-
-use std::io;
+//! What an error ends: the connection, or the loop.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::loop_::is_fatal_to_loop;
 use crate::py::handled::handling;
-
-/// Whether the system call may succeed later.
-pub(super) fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
-}
 
 /// Ends the connection when `result` is an error that the loop survives.
 #[inline]

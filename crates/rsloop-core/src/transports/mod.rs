@@ -61,7 +61,7 @@ use pyo3::prelude::*;
 use crate::loop_::Turns;
 use crate::py::slot::InSlot;
 use crate::py::{buffer, context};
-use failure::{fatal, is_transient, or_fatal};
+use failure::{fatal, or_fatal};
 
 /// What the loop lets stream transports do.
 static TURNS: Turns = Turns {

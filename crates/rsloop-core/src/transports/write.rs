@@ -10,8 +10,8 @@ use rsloop_reactor::{Interest, socket};
 
 use super::close::wake;
 use super::stream::{State, Stream};
-use super::{check_bytes_like, context_for_io, fatal, is_transient};
-use crate::error::os_error;
+use super::{check_bytes_like, context_for_io, fatal};
+use crate::error::{is_transient, os_error};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::piece::Piece;
 use crate::py::slot::InSlot;

@@ -3,19 +3,19 @@
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyOSError};
+use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use rsloop_reactor::{Interest, datagram};
 
 use super::state::Datagram;
-use crate::error::os_error;
+use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::loop_::{LoopBase, report_call};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
-use crate::transports::{context_for_io, fatal, is_transient};
+use crate::transports::{context_for_io, fatal};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -172,12 +172,7 @@ fn receive_by_socket<'py>(
         .call_method1(intern!(py, "recvfrom"), (room,));
     match received {
         Ok(received) => received.extract().map(Some),
-        Err(error)
-            if error.is_instance_of::<PyBlockingIOError>(py)
-                || error.is_instance_of::<PyInterruptedError>(py) =>
-        {
-            Ok(None)
-        }
+        Err(error) if is_transient_exception(py, &error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use pyo3::exceptions::{
-    PyBlockingIOError, PyInterruptedError, PyOSError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,14 +11,14 @@ use rustix::io::Errno;
 
 use super::queue::Waiting;
 use super::state::Datagram;
-use crate::error::os_error;
+use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::loop_::report_call;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handled::handling;
 use crate::py::slot::InSlot;
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
-use crate::transports::{check_bytes_like, context_for_io, is_transient};
+use crate::transports::{check_bytes_like, context_for_io};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -348,9 +346,7 @@ fn offered(py: Python<'_>, sent: io::Result<()>) -> Offered {
 /// Tells what a Python method raised; fails with what is no system error.
 #[cold]
 fn sort_out(py: Python<'_>, error: PyErr) -> PyResult<Offered> {
-    if error.is_instance_of::<PyBlockingIOError>(py)
-        || error.is_instance_of::<PyInterruptedError>(py)
-    {
+    if is_transient_exception(py, &error) {
         Ok(Offered::Blocked)
     } else if error.is_instance_of::<PyOSError>(py) {
         Ok(Offered::Refused(error))

@@ -9,13 +9,13 @@ use pyo3::types::PyBytesMethods;
 use rsloop_reactor::pipe;
 
 use super::fail;
+use crate::error::is_transient;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
 use crate::py::bytes;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
-use crate::transports::failure::is_transient;
 use crate::transports::fields::{object, protocol, value};
 
 /// Give a transport that reads a pipe its state, for good.

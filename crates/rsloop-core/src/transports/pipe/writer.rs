@@ -10,6 +10,7 @@ use pyo3::types::PyBytes;
 use rsloop_reactor::{pipe, socket};
 
 use super::fail;
+use crate::error::is_transient;
 use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
 use crate::py::buffer;
@@ -17,7 +18,6 @@ use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
 use crate::py::piece::Piece;
 use crate::py::slot::{InSlot, Slot};
-use crate::transports::failure::is_transient;
 use crate::transports::fields::{object, value};
 use crate::transports::write_buffer::WriteBuffer;
 
