@@ -8,11 +8,9 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_reactor::name::Name;
 
-use super::extra::Extra;
-use super::open::open;
 use super::own_socket::OwnSocket;
 use super::sock::Sock;
-use super::stream::Stream;
+use super::stream::{self, Extra, Stream};
 use crate::loop_::{LoopBase, is_fatal_to_loop};
 use crate::py::context;
 use crate::py::gil_cell::GilCell;
@@ -63,7 +61,7 @@ impl Connection {
         );
         let transport = Stream::slot().new_instance(py)?;
         let server = (!server.is_none()).then_some(server);
-        open(&transport, stream, protocol.bind(py), server, given)
+        stream::open(&transport, stream, protocol.bind(py), server, given)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
-use crate::transports::{context_for_io, fatal};
+use crate::transports::failure::fatal;
+use crate::transports::watch::context_for_io;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {

@@ -18,7 +18,8 @@ use crate::py::handled::handling;
 use crate::py::slot::InSlot;
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
-use crate::transports::{check_bytes_like, context_for_io};
+use crate::transports::data::check_bytes_like;
+use crate::transports::watch::context_for_io;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

@@ -10,14 +10,14 @@ use rsloop_reactor::socket;
 
 use super::attributes::set_protocol;
 use super::extra::Extra;
-use super::own_socket::Kind;
 use super::read::begin;
-use super::sock::Sock;
-use super::stream::{Opening, Stream};
+use super::state::{Opening, Stream};
 use crate::error::os_error;
 use crate::loop_::{LoopBase, report_call};
 use crate::py::context;
 use crate::py::slot::InSlot;
+use crate::transports::own_socket::Kind;
+use crate::transports::sock::Sock;
 
 /// asyncio's functions, found once.
 struct Asyncio {
@@ -80,7 +80,7 @@ pub(super) fn open_stream<'py>(
 }
 
 /// Gives `transport` its state, and `protocol` the transport soon.
-pub(super) fn open(
+pub(in crate::transports) fn open(
     transport: &Bound<'_, PyAny>,
     stream: Stream,
     protocol: &Bound<'_, PyAny>,

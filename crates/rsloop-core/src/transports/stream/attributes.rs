@@ -4,11 +4,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::extra::Extra;
-use super::fields::{fixed, object, value};
 use super::intake;
-use super::sock::Sock;
-use super::stream::{ProtocolKind, State, Stream};
+use super::state::{ProtocolKind, State, Stream};
 use crate::py::attribute::Attribute;
+use crate::transports::fields::{fixed, object, value};
+use crate::transports::sock::Sock;
 
 pub(super) fn attributes() -> Vec<Attribute<Stream>> {
     vec![

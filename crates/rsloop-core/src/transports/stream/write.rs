@@ -9,13 +9,15 @@ use pyo3::types::PyBytes;
 use rsloop_reactor::{Interest, socket};
 
 use super::close::wake;
-use super::stream::{State, Stream};
-use super::{check_bytes_like, context_for_io, fatal};
+use super::state::{State, Stream};
 use crate::error::{is_transient, os_error};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::piece::Piece;
 use crate::py::slot::InSlot;
 use crate::py::{buffer, context};
+use crate::transports::data::check_bytes_like;
+use crate::transports::failure::fatal;
+use crate::transports::watch::context_for_io;
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
 

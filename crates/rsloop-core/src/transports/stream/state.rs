@@ -7,11 +7,11 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 use super::extra::Extra;
 use super::intake::Intake;
-use super::sock::Sock;
-use super::write_buffer::WriteBuffer;
 use crate::loop_::LoopBase;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
+use crate::transports::sock::Sock;
+use crate::transports::write_buffer::WriteBuffer;
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
 /// transport's attributes of these names look here (see `attributes`).
@@ -112,7 +112,12 @@ impl InSlot for Stream {
 
 impl Stream {
     /// The state of a transport that is about to be opened.
-    pub(super) fn new(loop_: Py<LoopBase>, sock: Sock, number: RawFd, extra: Extra) -> Self {
+    pub(in crate::transports) fn new(
+        loop_: Py<LoopBase>,
+        sock: Sock,
+        number: RawFd,
+        extra: Extra,
+    ) -> Self {
         Self {
             state: GilCell::new(State {
                 number,

@@ -5,9 +5,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::extra::Extra;
-use super::own_socket::object_of;
-use super::sock::Sock;
-use super::stream::Stream;
+use super::state::Stream;
+use crate::transports::own_socket::object_of;
+use crate::transports::sock::Sock;
 
 impl Stream {
     /// The socket as Python's object; `None` once the connection is lost.

@@ -12,12 +12,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use rsloop_reactor::name::{self, Name};
 
-use super::address;
-use super::own_socket::{self, Kind};
 use crate::py::socket_object::SocketObject;
+use crate::transports::address;
+use crate::transports::own_socket::{self, Kind};
 
 /// The dictionary, or what it will say.
-pub(super) enum Extra {
+pub(in crate::transports) enum Extra {
     /// What Python code sees.
     Made(Py<PyAny>),
     /// Nobody has asked yet.
@@ -27,7 +27,7 @@ pub(super) enum Extra {
 }
 
 /// What is known of a connection from its beginning, whatever becomes of it.
-pub(super) struct Known {
+pub(in crate::transports) struct Known {
     sock: KnownSock,
     /// `None` when the system did not say.
     near: Option<Name>,
@@ -46,7 +46,7 @@ enum KnownSock {
 
 impl Extra {
     /// That of an accepted connection from `far`.
-    pub(super) fn of_accepted(kind: Kind, fd: RawFd, far: Name) -> Self {
+    pub(in crate::transports) fn of_accepted(kind: Kind, fd: RawFd, far: Name) -> Self {
         Self::Known(Box::new(Known {
             sock: KnownSock::Own(kind),
             near: name::of_socket(fd).ok(),

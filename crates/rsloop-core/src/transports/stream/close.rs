@@ -6,12 +6,12 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 use rsloop_reactor::Interest;
 
-use super::fatal;
-use super::stream::{Losing, ProtocolKind, Stream};
+use super::state::{Losing, ProtocolKind, Stream};
 use crate::loop_::report_call;
 use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
+use crate::transports::failure::fatal;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

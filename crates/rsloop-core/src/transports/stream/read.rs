@@ -14,13 +14,14 @@ use rsloop_reactor::{Interest, socket};
 
 use super::close::end_of_stream;
 use super::intake::Intake;
-use super::stream::{ProtocolKind, Stream};
-use super::{context_for_io, fatal, or_fatal};
+use super::state::{ProtocolKind, Stream};
 use crate::error::{is_transient, os_error};
 use crate::loop_::LoopBase;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{buffer, bytes, context};
+use crate::transports::failure::{fatal, or_fatal};
+use crate::transports::watch::context_for_io;
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
 
