@@ -4,16 +4,16 @@
 
 /// An attribute that is one plain value of the state.
 macro_rules! value {
-    ($name:literal, $field:ident) => {
+    ($name:literal, $($field:ident).+) => {
         crate::py::attribute::Attribute {
             name: $name,
             get: |kept, py| {
-                let value = kept?.state.with(py, |state| state.$field);
+                let value = kept?.state.with(py, |state| state.$($field).+);
                 ::pyo3::IntoPyObjectExt::into_py_any(value, py)
             },
             set: |kept, value| {
                 let (new, py) = (value.extract()?, value.py());
-                kept.state.with(py, |state| state.$field = new);
+                kept.state.with(py, |state| state.$($field).+ = new);
                 Ok(())
             },
         }
@@ -23,12 +23,12 @@ pub(super) use value;
 
 /// An attribute that is one object of the state, or `None`.
 macro_rules! object {
-    ($name:literal, $field:ident) => {
+    ($name:literal, $($field:ident).+) => {
         crate::py::attribute::Attribute {
             name: $name,
             get: |kept, py| {
                 let value = kept?.state.with(py, |state| {
-                    let value = state.$field.as_ref();
+                    let value = state.$($field).+.as_ref();
                     value.map(|value| value.clone_ref(py).into_any())
                 });
                 Ok(value.unwrap_or_else(|| py.None()))
@@ -37,7 +37,7 @@ macro_rules! object {
                 let (new, py) = (value.extract()?, value.py());
                 let replaced = kept
                     .state
-                    .with(py, |state| std::mem::replace(&mut state.$field, new));
+                    .with(py, |state| std::mem::replace(&mut state.$($field).+, new));
                 drop(replaced); // which may run Python code
                 Ok(())
             },

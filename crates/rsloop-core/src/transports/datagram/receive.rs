@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use rsloop_reactor::{Interest, datagram};
+use rsloop_reactor::datagram;
 
 use super::state::Datagram;
 use crate::error::{is_transient, is_transient_exception, os_error};
@@ -16,7 +16,7 @@ use crate::py::slot::InSlot;
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
 use crate::transports::failure::fatal;
-use crate::transports::watch::context_for_io;
+use crate::transports::watch::{Watched, context_for_io};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -28,21 +28,7 @@ pub(super) fn methods() -> Vec<Method> {
 }
 
 fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<()> {
-    let py = slf.py();
-    let current = context_for_io(slf)?;
-    // What goes with a context may come back here: none is dropped inside.
-    let (start, _unused) = this.state.with(py, |state| match &state.loop_ {
-        Some(loop_) if !(state.closing || state.paused) => {
-            let start = (loop_.clone_ref(py), state.number);
-            (Some(start), state.read_context.replace(current))
-        }
-        _ => (None, Some(current)),
-    });
-    if let Some((loop_, fd)) = start {
-        let loop_ = loop_.get();
-        loop_.watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
-    }
-    Ok(())
+    this.begin_reading(slf, context_for_io(slf)?)
 }
 
 /// What an event for reading needs, taken out of the state at once.
@@ -73,16 +59,16 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
     let turn = this.state.with(py, |state| {
         // It may have been closed or paused since the event was fetched.
         let now = state.look.begin(announced);
-        if !now || state.conn_lost > 0 || state.closing || state.paused {
+        if !now || state.conn_lost > 0 || state.watch.closing || state.watch.paused {
             return None;
         }
         Some(Reading {
             fd: state.fd(),
             by_kernel: state.plain && state.family != Family::Other,
             sock: state.sock.as_ref()?.as_object()?.clone_ref(py),
-            loop_: state.loop_.as_ref()?.clone_ref(py),
+            loop_: state.watch.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
-            context: state.read_context.as_ref()?.clone_ref(py),
+            context: state.watch.read_context.as_ref()?.clone_ref(py),
         })
     });
     let Some(turn) = turn else { return Ok(()) };

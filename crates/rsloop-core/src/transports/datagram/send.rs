@@ -19,7 +19,7 @@ use crate::py::slot::InSlot;
 use crate::py::{audit, buffer, bytes, context};
 use crate::transports::address;
 use crate::transports::data::check_bytes_like;
-use crate::transports::watch::context_for_io;
+use crate::transports::watch::Watched;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -100,7 +100,7 @@ fn get_write_buffer_size(
 }
 
 fn is_closing(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<bool> {
-    Ok(this.state.with(slf.py(), |state| state.closing))
+    Ok(this.state.with(slf.py(), |state| state.watch.closing))
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.
@@ -111,8 +111,8 @@ pub(in crate::transports) fn run_writable(transport: &Bound<'_, PyAny>) -> PyRes
         if state.conn_lost > 0 {
             return None;
         }
-        let context = state.write_context.as_ref()?.clone_ref(py);
-        Some((context, state.loop_.as_ref()?.clone_ref(py)))
+        let context = state.watch.write_context.as_ref()?.clone_ref(py);
+        Some((context, state.watch.loop_.as_ref()?.clone_ref(py)))
     });
     let Some((context, loop_)) = turn else {
         return Ok(());
@@ -266,9 +266,9 @@ impl Datagram {
         if self.state.with(py, |state| state.pending.len() > 0) {
             return Ok(());
         }
-        self.stop_awaiting_writable(slf)?;
+        self.unwatch(slf, Interest::WRITABLE)?;
         let closing = self.state.with(py, |state| {
-            let closing = state.closing && state.conn_lost == 0;
+            let closing = state.watch.closing && state.conn_lost == 0;
             if closing {
                 state.conn_lost = 1; // connection_lost() is called below, and only there
             }
@@ -306,33 +306,6 @@ impl Datagram {
         });
         slf.call_method1(intern!(py, "_warn_of_late_write"), (earlier,))
             .map(drop)
-    }
-
-    fn await_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let current = context_for_io(slf)?;
-        let (loop_, fd, _replaced) = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.number, state.write_context.replace(current))
-        });
-        match loop_ {
-            Some(loop_) => loop_
-                .get()
-                .watch_transport(&super::TURNS, slf, fd, Interest::WRITABLE),
-            None => Ok(()),
-        }
-    }
-
-    fn stop_awaiting_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let (loop_, fd) = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.number)
-        });
-        match loop_ {
-            Some(loop_) => loop_.get().unwatch_transport(slf, fd, Interest::WRITABLE),
-            None => Ok(()),
-        }
     }
 }
 

@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_sched::LookAhead;
 
+use super::TURNS;
 use super::queue::SendQueue;
-use crate::loop_::LoopBase;
+use crate::loop_::{LoopBase, Turns};
 use crate::py::attribute::Attribute;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
@@ -16,6 +17,7 @@ use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
 use crate::transports::fields::{protocol, value};
 use crate::transports::sock::Sock;
+use crate::transports::watch::{Watch, Watched};
 
 /// Give a transport of the socket sock its state, for good.
 #[pyfunction]
@@ -39,26 +41,19 @@ pub(crate) struct Datagram {
 /// `closing` and `conn_lost` mean what they mean in a stream transport. `sock` is `None` once the
 /// connection is lost: nothing is sent after that.
 pub(super) struct State {
-    /// The number that the registry knows the socket by. For system calls there is [`State::fd`].
-    pub(super) number: RawFd,
+    pub(super) watch: Watch,
     pub(super) family: Family,
     /// Whether `sock` is a `socket.socket` itself, so that its methods do what the kernel does.
     pub(super) plain: bool,
     pub(super) sock: Option<Sock>,
-    pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
     /// Whether the kernel knows where to send.
     pub(super) connected: bool,
     /// The only address that `sendto` takes: that of `remote_addr`.
     pub(super) only_receiver: Option<Py<PyAny>>,
-    pub(super) closing: bool,
-    pub(super) paused: bool,
     pub(super) protocol_paused: bool,
     pub(super) conn_lost: u32,
     pub(super) high_water_bytes: usize,
-    /// The contexts in which reading and writing were asked for; the protocol's methods run there.
-    pub(super) read_context: Option<Py<PyAny>>,
-    pub(super) write_context: Option<Py<PyAny>>,
     pub(super) pending: SendQueue,
     pub(super) look: LookAhead,
     /// The last sender, and the tuple made of it: it often sends again, or is answered.
@@ -68,7 +63,9 @@ pub(super) struct State {
 impl State {
     /// The descriptor to receive from and send to; -1 when there is none any more.
     pub(super) fn fd(&self) -> RawFd {
-        self.sock.as_ref().map_or(-1, |sock| sock.fd(self.number))
+        self.sock
+            .as_ref()
+            .map_or(-1, |sock| sock.fd(self.watch.number))
     }
 }
 
@@ -79,12 +76,21 @@ impl InSlot for Datagram {
     }
 }
 
+impl Watched for Datagram {
+    const TURNS: &'static Turns = &TURNS;
+
+    #[inline]
+    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
+        self.state.with(py, |state| access(&mut state.watch))
+    }
+}
+
 /// The attributes of the transport that inherited code reads and sets.
 pub(super) fn attributes() -> Vec<Attribute<Datagram>> {
     vec![
-        value!(c"_closing", closing),
+        value!(c"_closing", watch.closing),
         value!(c"_conn_lost", conn_lost),
-        value!(c"_paused", paused),
+        value!(c"_paused", watch.paused),
         value!(c"_protocol_paused", protocol_paused),
         protocol!(),
     ]
@@ -98,21 +104,16 @@ impl Datagram {
         let known = Sock::new(sock)?;
         Ok(Self {
             state: GilCell::new(State {
-                number,
+                watch: Watch::new(loop_, number),
                 family,
                 plain: matches!(known, Sock::Known(_)) && SocketObject::is_plain(sock)?,
                 sock: Some(known),
-                loop_: Some(loop_),
                 protocol: None,
                 connected: false,
                 only_receiver: None,
-                closing: false,
-                paused: false,
                 protocol_paused: false,
                 conn_lost: 0,
                 high_water_bytes: 64 * 1024,
-                read_context: None,
-                write_context: None,
                 pending: SendQueue::default(),
                 look: LookAhead::default(),
                 last_sender: None,
@@ -143,14 +144,12 @@ impl Datagram {
     /// Let go of the socket, the loop and the contexts: the connection is lost.
     fn release(&self, py: Python<'_>) {
         let released = self.state.with(py, |state| {
-            state.number = -1;
+            state.watch.number = -1;
             (
                 std::mem::take(&mut state.pending),
                 state.sock.take(),
-                state.loop_.take(),
+                state.watch.take(),
                 state.protocol.take(),
-                state.read_context.take(),
-                state.write_context.take(),
                 state.last_sender.take(),
             )
         });
@@ -175,11 +174,9 @@ impl Datagram {
         self.state
             .try_with(|state| {
                 visit.call(state.sock.as_ref().and_then(Sock::as_object))?;
-                visit.call(&state.loop_)?;
+                state.watch.traverse(&visit)?;
                 visit.call(&state.protocol)?;
                 visit.call(&state.only_receiver)?;
-                visit.call(&state.read_context)?;
-                visit.call(&state.write_context)?;
                 state.pending.traverse(&visit)
             })
             .unwrap_or(Ok(()))
@@ -189,11 +186,9 @@ impl Datagram {
         let cleared = self.state.try_with_mut(|state| {
             (
                 state.sock.take(),
-                state.loop_.take(),
+                state.watch.take(),
                 state.protocol.take(),
                 state.only_receiver.take(),
-                state.read_context.take(),
-                state.write_context.take(),
                 std::mem::take(&mut state.pending),
             )
         });

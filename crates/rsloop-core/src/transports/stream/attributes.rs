@@ -12,16 +12,16 @@ use crate::transports::sock::Sock;
 
 pub(super) fn attributes() -> Vec<Attribute<Stream>> {
     vec![
-        value!(c"_closing", closing),
+        value!(c"_closing", watch.closing),
         value!(c"_conn_lost", conn_lost),
         value!(c"_eof", eof),
-        value!(c"_paused", paused),
+        value!(c"_paused", watch.paused),
         value!(c"_protocol_connected", protocol_connected),
         value!(c"_protocol_paused", protocol_paused),
-        value!(c"_sock_fd", number),
+        value!(c"_sock_fd", watch.number),
         object!(c"_context", context),
         object!(c"_empty_waiter", empty_waiter),
-        object!(c"_loop", loop_),
+        object!(c"_loop", watch.loop_),
         object!(c"_server", server),
         Attribute {
             name: c"_protocol",

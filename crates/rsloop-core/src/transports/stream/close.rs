@@ -12,6 +12,7 @@ use crate::py::context;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::transports::failure::fatal;
+use crate::transports::watch::Watched;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![
@@ -50,7 +51,7 @@ pub(super) fn methods() -> Vec<Method> {
 
 fn pause_reading(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
     let reading = this.state.with(slf.py(), |state| {
-        !state.closing && !std::mem::replace(&mut state.paused, true)
+        !state.watch.closing && !std::mem::replace(&mut state.watch.paused, true)
     });
     if reading {
         this.unwatch(slf, Interest::READABLE)?;
@@ -62,7 +63,7 @@ fn pause_reading(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyRe
 fn resume_reading(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
     let py = slf.py();
     let paused = this.state.with(py, |state| {
-        !state.closing && std::mem::replace(&mut state.paused, false)
+        !state.watch.closing && std::mem::replace(&mut state.watch.paused, false)
     });
     if paused {
         slf.call_method0(intern!(py, "_add_reader"))?;
@@ -88,7 +89,7 @@ fn run_lost(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let stream = Stream::of_transport(transport)?;
     let (losing, loop_) = stream.state.with(py, |state| {
-        let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+        let loop_ = state.watch.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
         (state.losing.take(), loop_)
     });
     let (Some(Losing { context, error }), Some(loop_)) = (losing, loop_) else {
@@ -144,10 +145,9 @@ pub(super) fn wake(waiter: &Bound<'_, PyAny>, outcome: PyResult<()>) -> PyResult
 impl Stream {
     fn close(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
-        if self
-            .state
-            .with(py, |state| std::mem::replace(&mut state.closing, true))
-        {
+        if self.state.with(py, |state| {
+            std::mem::replace(&mut state.watch.closing, true)
+        }) {
             return Ok(());
         }
         if let Err(error) = self.unwatch(slf, Interest::READABLE) {
@@ -172,7 +172,7 @@ impl Stream {
             let lost = state.conn_lost > 0;
             if !lost {
                 state.pending.clear();
-                state.closing = true;
+                state.watch.closing = true;
                 state.conn_lost = 1;
             }
             lost
@@ -187,24 +187,11 @@ impl Stream {
         self.lose_connection_soon(slf, error)
     }
 
-    /// Stops watching the socket for `interest`.
-    pub(super) fn unwatch(&self, slf: &Bound<'_, PyAny>, interest: Interest) -> PyResult<()> {
-        let py = slf.py();
-        let (loop_, number) = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.number)
-        });
-        match loop_ {
-            Some(loop_) => loop_.get().unwatch_transport(slf, number, interest),
-            None => Ok(()),
-        }
-    }
-
     /// Logs `message` in debug mode.
     fn log(&self, slf: &Bound<'_, PyAny>, message: &str) -> PyResult<()> {
         let py = slf.py();
         let debug = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref();
+            let loop_ = state.watch.loop_.as_ref();
             loop_.is_some_and(|loop_| loop_.get().is_in_debug_mode())
         });
         if debug {
@@ -220,7 +207,7 @@ impl Stream {
     ) -> PyResult<()> {
         let py = slf.py();
         let (loop_, context) = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+            let loop_ = state.watch.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
             let context = state.context.as_ref();
             (loop_, context.map(|context| context.clone_ref(py)))
         });
@@ -275,11 +262,9 @@ impl Stream {
             let waiter = state.empty_waiter.as_ref();
             let waiter = waiter.map(|waiter| waiter.clone_ref(py));
             let rest = (
-                state.loop_.take(),
+                state.watch.take(),
                 state.protocol.take(),
                 std::mem::replace(&mut state.kind, ProtocolKind::Plain),
-                state.read_context.take(),
-                state.write_context.take(),
             );
             (state.sock.take(), state.server.take(), waiter, rest)
         });

@@ -10,7 +10,6 @@ use rsloop_reactor::socket;
 
 use super::attributes::set_protocol;
 use super::extra::Extra;
-use super::read::begin;
 use super::state::{Opening, Stream};
 use crate::error::os_error;
 use crate::loop_::{LoopBase, report_call};
@@ -18,6 +17,7 @@ use crate::py::context;
 use crate::py::slot::InSlot;
 use crate::transports::own_socket::Kind;
 use crate::transports::sock::Sock;
+use crate::transports::watch::Watched;
 
 /// asyncio's functions, found once.
 struct Asyncio {
@@ -92,8 +92,8 @@ pub(in crate::transports) fn open(
     let opened = stream.state.with(py, |state| {
         state.context = context.map(|context| context.clone().unbind());
         state.server = server.map(|server| server.clone().unbind());
-        let loop_ = state.loop_.as_ref();
-        loop_.map(|loop_| (loop_.clone_ref(py), state.number))
+        let loop_ = state.watch.loop_.as_ref();
+        loop_.map(|loop_| (loop_.clone_ref(py), state.watch.number))
     });
     let Some((loop_, number)) = opened else {
         return Ok(());
@@ -152,7 +152,7 @@ fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let stream = Stream::of_transport(transport)?;
     let taken = stream.state.with(py, |state| {
         let opening = state.opening.take()?;
-        Some((opening, state.loop_.as_ref()?.clone_ref(py)))
+        Some((opening, state.watch.loop_.as_ref()?.clone_ref(py)))
     });
     let Some((opening, loop_)) = taken else {
         return Ok(());
@@ -163,7 +163,7 @@ fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let told =
         told.or_else(|error| report_call(loop_.bind(py), made, Some(transport), context, error));
     // Whatever the protocol has said to that.
-    told.and(begin(transport, stream, opening.read_context))
+    told.and(stream.begin_reading(transport, opening.read_context))
 }
 
 fn in_context<'py>(

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use rsloop_reactor::{Interest, socket};
+use rsloop_reactor::socket;
 
 use super::close::end_of_stream;
 use super::intake::Intake;
@@ -21,7 +21,7 @@ use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{buffer, bytes, context};
 use crate::transports::failure::{fatal, or_fatal};
-use crate::transports::watch::context_for_io;
+use crate::transports::watch::{Watched, context_for_io};
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
 
@@ -35,26 +35,7 @@ pub(super) fn methods() -> Vec<Method> {
 }
 
 fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
-    begin(slf, this, context_for_io(slf)?)
-}
-
-/// Begins to read, unless paused or closing; what comes is told in `context`.
-pub(super) fn begin(slf: &Bound<'_, PyAny>, this: &Stream, context: Py<PyAny>) -> PyResult<()> {
-    let py = slf.py();
-    // What goes with a context may come back here: none is dropped inside.
-    let (start, _unused) = this.state.with(py, |state| match &state.loop_ {
-        Some(loop_) if !(state.closing || state.paused) => {
-            let start = (loop_.clone_ref(py), state.number);
-            (Some(start), state.read_context.replace(context))
-        }
-        _ => (None, Some(context)),
-    });
-    if let Some((loop_, fd)) = start {
-        loop_
-            .get()
-            .watch_transport(&super::TURNS, slf, fd, Interest::READABLE)?;
-    }
-    Ok(())
+    this.begin_reading(slf, context_for_io(slf)?)
 }
 
 /// What an event for reading needs, taken out of the state at once.
@@ -74,15 +55,15 @@ pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let stream = Stream::of_transport(transport)?;
     let turn = stream.state.with(py, |state| {
         // It may have been closed or paused since the event was fetched.
-        if state.conn_lost > 0 || state.closing || state.paused {
+        if state.conn_lost > 0 || state.watch.closing || state.watch.paused {
             return None;
         }
         Some(Reading {
             fd: state.fd(),
-            loop_: state.loop_.as_ref()?.clone_ref(py),
+            loop_: state.watch.loop_.as_ref()?.clone_ref(py),
             protocol: state.protocol.as_ref()?.clone_ref(py),
             kind: state.kind.clone_ref(py),
-            context: state.read_context.as_ref()?.clone_ref(py),
+            context: state.watch.read_context.as_ref()?.clone_ref(py),
         })
     });
     let Some(turn) = turn else { return Ok(()) };

@@ -5,12 +5,14 @@ use std::os::fd::RawFd;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 
+use super::TURNS;
 use super::extra::Extra;
 use super::intake::Intake;
-use crate::loop_::LoopBase;
+use crate::loop_::{LoopBase, Turns};
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
 use crate::transports::sock::Sock;
+use crate::transports::watch::{Watch, Watched};
 use crate::transports::write_buffer::WriteBuffer;
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
@@ -31,27 +33,20 @@ pub(crate) struct Stream {
 ///
 /// `conn_lost` without `closing` does not occur.
 pub(super) struct State {
-    /// The number that the registry knows the socket by. For system calls there is [`State::fd`].
-    pub(super) number: RawFd,
+    pub(super) watch: Watch,
     pub(super) sock: Option<Sock>,
     pub(super) extra: Extra,
-    pub(super) loop_: Option<Py<LoopBase>>,
     pub(super) protocol: Option<Py<PyAny>>,
     pub(super) kind: ProtocolKind,
     pub(super) protocol_connected: bool,
     pub(super) server: Option<Py<PyAny>>,
     /// The context given to the transport, for everything that it calls (3.15).
     pub(super) context: Option<Py<PyAny>>,
-    pub(super) closing: bool,
-    pub(super) paused: bool,
     pub(super) eof: bool,
     pub(super) protocol_paused: bool,
     pub(super) conn_lost: u32,
     pub(super) high_water_bytes: usize,
     pub(super) empty_waiter: Option<Py<PyAny>>,
-    /// The contexts in which reading and writing were asked for; the protocol's methods run there.
-    pub(super) read_context: Option<Py<PyAny>>,
-    pub(super) write_context: Option<Py<PyAny>>,
     pub(super) pending: WriteBuffer,
     /// While `connection_made` is queued.
     pub(super) opening: Option<Opening>,
@@ -99,7 +94,9 @@ impl State {
     /// The descriptor to read from and write to; -1 when there is none any more.
     #[inline(always)]
     pub(super) fn fd(&self) -> RawFd {
-        self.sock.as_ref().map_or(-1, |sock| sock.fd(self.number))
+        self.sock
+            .as_ref()
+            .map_or(-1, |sock| sock.fd(self.watch.number))
     }
 }
 
@@ -107,6 +104,15 @@ impl InSlot for Stream {
     fn slot() -> &'static Slot<Self> {
         static SLOT: Slot<Stream> = Slot::named("_stream");
         &SLOT
+    }
+}
+
+impl Watched for Stream {
+    const TURNS: &'static Turns = &TURNS;
+
+    #[inline]
+    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
+        self.state.with(py, |state| access(&mut state.watch))
     }
 }
 
@@ -120,24 +126,19 @@ impl Stream {
     ) -> Self {
         Self {
             state: GilCell::new(State {
-                number,
+                watch: Watch::new(loop_, number),
                 sock: Some(sock),
                 extra,
-                loop_: Some(loop_),
                 protocol: None,
                 kind: ProtocolKind::Plain,
                 protocol_connected: true,
                 server: None,
                 context: None,
-                closing: false,
-                paused: false,
                 eof: false,
                 protocol_paused: false,
                 conn_lost: 0,
                 high_water_bytes: 64 * 1024,
                 empty_waiter: None,
-                read_context: None,
-                write_context: None,
                 pending: WriteBuffer::default(),
                 opening: None,
                 losing: None,
@@ -176,16 +177,14 @@ impl Stream {
                     visit.call(&losing.context)?;
                     visit.call(&losing.error)?;
                 }
-                visit.call(&state.loop_)?;
+                state.watch.traverse(&visit)?;
                 visit.call(&state.protocol)?;
                 if let ProtocolKind::Own(_, taker) = &state.kind {
                     visit.call(taker)?;
                 }
                 visit.call(&state.server)?;
                 visit.call(&state.context)?;
-                visit.call(&state.empty_waiter)?;
-                visit.call(&state.read_context)?;
-                visit.call(&state.write_context)
+                visit.call(&state.empty_waiter)
             })
             .unwrap_or(Ok(()))
     }
@@ -197,14 +196,12 @@ impl Stream {
                 state.extra.take(),
                 state.opening.take(),
                 state.losing.take(),
-                state.loop_.take(),
+                state.watch.take(),
                 state.protocol.take(),
                 std::mem::replace(&mut state.kind, ProtocolKind::Plain),
                 state.server.take(),
                 state.context.take(),
                 state.empty_waiter.take(),
-                state.read_context.take(),
-                state.write_context.take(),
             )
         });
         drop(cleared);

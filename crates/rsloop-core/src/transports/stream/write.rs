@@ -17,7 +17,7 @@ use crate::py::slot::InSlot;
 use crate::py::{buffer, context};
 use crate::transports::data::check_bytes_like;
 use crate::transports::failure::fatal;
-use crate::transports::watch::context_for_io;
+use crate::transports::watch::Watched;
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
@@ -116,7 +116,7 @@ fn get_write_buffer_size(
 }
 
 fn is_closing(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<bool> {
-    Ok(this.state.with(slf.py(), |state| state.closing))
+    Ok(this.state.with(slf.py(), |state| state.watch.closing))
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.
@@ -127,7 +127,7 @@ pub(super) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
         if state.conn_lost > 0 || state.pending.len() == 0 {
             return None;
         }
-        Some(state.write_context.as_ref()?.clone_ref(py))
+        Some(state.watch.write_context.as_ref()?.clone_ref(py))
     });
     let Some(context) = context else {
         return Ok(());
@@ -154,7 +154,7 @@ impl Stream {
         let stream = Self::of_transport(transport)?;
         loop {
             let (loop_, fd, idle) = stream.state.with(py, |state| {
-                let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
+                let loop_ = state.watch.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
                 (loop_, state.fd(), state.pending.len() == 0)
             });
             let Some(loop_) = loop_ else { return Ok(()) };
@@ -287,7 +287,7 @@ impl Stream {
             wake(&waiter, Ok(()))?;
         }
         let (closing, eof) = self.state.with(py, |state| {
-            let closing = state.closing && state.conn_lost == 0;
+            let closing = state.watch.closing && state.conn_lost == 0;
             if closing {
                 state.conn_lost = 1; // connection_lost() is called below, and only there
             }
@@ -337,21 +337,6 @@ impl Stream {
             slf.call_method0(intern!(py, "_maybe_pause_protocol"))?;
         }
         Ok(())
-    }
-
-    fn await_writable(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let current = context_for_io(slf)?;
-        let (loop_, fd, _replaced) = self.state.with(py, |state| {
-            let loop_ = state.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
-            (loop_, state.number, state.write_context.replace(current))
-        });
-        match loop_ {
-            Some(loop_) => loop_
-                .get()
-                .watch_transport(&super::TURNS, slf, fd, Interest::WRITABLE),
-            None => Ok(()),
-        }
     }
 }
 
