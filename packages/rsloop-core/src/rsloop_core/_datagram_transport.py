@@ -1,12 +1,11 @@
 """Datagram transports: CPython's transport, with its hot half and its state in Rust."""
 
 import asyncio
-import sys
-from asyncio import constants, selector_events
-from asyncio.log import logger
+from asyncio import selector_events
 from typing import TYPE_CHECKING, Any
 
 from rsloop_core._core import Datagram, attach_datagram_methods, open_datagram
+from rsloop_core._flow_control import late_write_warning, set_write_buffer_limits
 from rsloop_core._transport_fields import set_by_inherited_code
 
 if TYPE_CHECKING:
@@ -44,19 +43,14 @@ class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.Data
         connected = self._extra["peername"] is not None
         self._datagram.set_peer(address or None, connected)
 
-    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        super()._set_write_buffer_limits(high, low)
-        self._datagram.set_high_water(int(min(self._high_water, sys.maxsize)))
-
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:
             super()._call_connection_lost(exc)
         finally:
             self._datagram.release()
 
-    def _warn_of_late_write(self, earlier: int) -> None:
-        if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-            logger.warning("socket.send() raised exception.")
+    _set_write_buffer_limits = set_write_buffer_limits
+    _warn_of_late_write = late_write_warning("socket.send() raised exception.")
 
 
 attach_datagram_methods(DatagramTransport)

@@ -4,8 +4,7 @@ They have CPython's names, which its messages and the transports' repr() show.
 """
 
 import asyncio
-import sys
-from asyncio import constants, unix_events
+from asyncio import unix_events
 from asyncio.log import logger
 from typing import Any
 
@@ -17,6 +16,7 @@ from rsloop_core._core import (
     open_pipe_reader,
     open_pipe_writer,
 )
+from rsloop_core._flow_control import late_write_warning, set_write_buffer_limits
 from rsloop_core._transport_fields import set_by_inherited_code
 
 
@@ -98,15 +98,12 @@ class _UnixWritePipeTransport(unix_events._UnixWritePipeTransport):
         if self._pipe is not None:
             super()._call_connection_lost(exc)
 
-    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        super()._set_write_buffer_limits(high, low)
-        self._writer.set_high_water(int(min(self._high_water, sys.maxsize)))
-
     _fail = _fail_with_traceback
 
-    def _warn_of_late_write(self, earlier: int) -> None:
-        if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-            logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
+    _set_write_buffer_limits = set_write_buffer_limits
+    _warn_of_late_write = late_write_warning(
+        "pipe closed by peer or os.write(pipe, data) raised exception."
+    )
 
 
 attach_pipe_reader_methods(_UnixReadPipeTransport)

@@ -1,12 +1,12 @@
 """Stream transports: CPython's transport, with its hot half and its state in Rust."""
 
 import asyncio
-import sys
-from asyncio import constants, selector_events
+from asyncio import selector_events
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from rsloop_core._core import Stream, attach_stream_methods, open_stream
+from rsloop_core._flow_control import late_write_warning, set_write_buffer_limits
 
 if TYPE_CHECKING:
     import contextvars
@@ -47,10 +47,6 @@ class StreamTransport(selector_events._SelectorSocketTransport):
         """Inherited code looks whether it is empty, and clears it."""
         return self._stream
 
-    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        super()._set_write_buffer_limits(high, low)
-        self._stream.set_high_water(int(min(self._high_water, sys.maxsize)))
-
     def _shut_down_writing(self) -> None:
         import socket
 
@@ -59,9 +55,8 @@ class StreamTransport(selector_events._SelectorSocketTransport):
     def _log(self, message: str) -> None:
         logger.debug(message, self)
 
-    def _warn_of_late_write(self, earlier: int) -> None:
-        if earlier >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-            logger.warning("socket.send() raised exception.")
+    _set_write_buffer_limits = set_write_buffer_limits
+    _warn_of_late_write = late_write_warning("socket.send() raised exception.")
 
 
 attach_stream_methods(StreamTransport)

@@ -4,12 +4,12 @@ import asyncio
 import ssl
 import sys
 from asyncio import sslproto
-from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, cast
 
 from rsloop_core._core import Tls, attach_tls_methods, open_tls
+from rsloop_core._flow_control import late_write_warning
+from rsloop_core._transport_fields import set_by_inherited_code
 
 
 def _in_tls(name: str) -> property:
@@ -46,9 +46,7 @@ class SSLTransport(sslproto._SSLProtocolTransport):
         if not self._closed:  # type: ignore[has-type]
             super().close()
 
-    def _warn_of_late_write(self, earlier: int) -> None:
-        if earlier >= LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-            logger.warning("SSL connection is closed")
+    _warn_of_late_write = late_write_warning("SSL connection is closed")
 
 
 attach_tls_methods(SSLTransport)
@@ -68,8 +66,8 @@ class SSLProtocol(sslproto.SSLProtocol):
     _conn_lost = _in_tls("conn_lost")
 
     #: Inherited code looks whether it is empty, and clears it.
-    _write_backlog = property(lambda self: self._tls, lambda _self, _value: None)
-    _write_buffer_size = property(lambda self: len(self._tls), lambda _self, _value: None)
+    _write_backlog = set_by_inherited_code(lambda self: self._tls)
+    _write_buffer_size = set_by_inherited_code(lambda self: len(self._tls))
 
     #: Keeps __init__ from making a buffer of this size, which nearly no connection needs.
     max_size: int = 0  # type: ignore[misc]

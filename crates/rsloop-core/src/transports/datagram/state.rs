@@ -91,6 +91,7 @@ pub(super) fn attributes() -> Vec<Attribute<Datagram>> {
         value!(c"_closing", watch.closing),
         value!(c"_conn_lost", conn_lost),
         value!(c"_paused", watch.paused),
+        value!(c"_high_water_bytes", high_water_bytes),
         value!(c"_protocol_paused", protocol_paused),
         protocol!(),
     ]
@@ -163,11 +164,6 @@ impl Datagram {
             std::mem::replace(&mut state.only_receiver, only_receiver)
         });
         drop(replaced);
-    }
-
-    /// Set the number of bytes above which the protocol is paused.
-    fn set_high_water(&self, py: Python<'_>, bytes: usize) {
-        self.state.with(py, |state| state.high_water_bytes = bytes);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -63,6 +63,7 @@ pub(super) fn attributes() -> Vec<Attribute<PipeWriter>> {
         value!(c"_fileno", fd),
         value!(c"_closing", closing),
         value!(c"_conn_lost", conn_lost),
+        value!(c"_high_water_bytes", high_water_bytes),
         value!(c"_protocol_paused", protocol_paused),
         object!(c"_loop", loop_),
     ]
@@ -258,11 +259,6 @@ impl PipeWriter {
     /// Forget what waits to be written.
     fn clear(&self, py: Python<'_>) {
         self.state.with(py, |state| state.pending.clear());
-    }
-
-    /// Set the number of bytes above which the protocol is paused.
-    fn set_high_water(&self, py: Python<'_>, bytes: usize) {
-        self.state.with(py, |state| state.high_water_bytes = bytes);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -16,6 +16,7 @@ pub(super) fn attributes() -> Vec<Attribute<Stream>> {
         value!(c"_conn_lost", conn_lost),
         value!(c"_eof", eof),
         value!(c"_paused", watch.paused),
+        value!(c"_high_water_bytes", high_water_bytes),
         value!(c"_protocol_connected", protocol_connected),
         value!(c"_protocol_paused", protocol_paused),
         value!(c"_sock_fd", watch.number),

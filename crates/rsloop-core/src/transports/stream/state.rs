@@ -158,11 +158,6 @@ impl Stream {
         self.state.with(py, |state| state.pending.clear());
     }
 
-    /// Set the number of bytes above which the protocol is paused.
-    fn set_high_water(&self, py: Python<'_>, bytes: usize) {
-        self.state.with(py, |state| state.high_water_bytes = bytes);
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state
             .try_with(|state| {
