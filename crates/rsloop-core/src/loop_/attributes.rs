@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::LoopBase;
 
@@ -15,7 +15,7 @@ impl LoopBase {
     fn new(
         py: Python<'_>,
         _args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         Self::open(py)
     }
@@ -39,8 +39,8 @@ impl LoopBase {
     }
 
     /// Release what is queued and watched, and close the descriptors.
-    fn _release(slf: &Bound<'_, Self>) {
-        slf.get().release(slf.py());
+    fn _release(&self, py: Python<'_>) {
+        self.release(py);
     }
 
     /// Stop the loop at the end of the current tick, or after one tick if it is not running.
@@ -107,19 +107,17 @@ impl LoopBase {
     }
 
     #[getter(_task_factory)]
-    fn get_task_factory(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
-        let py = slf.py();
-        slf.get().task_factory.with(py, |factory| {
+    fn get_task_factory(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.task_factory.with(py, |factory| {
             factory.as_ref().map(|factory| factory.clone_ref(py))
         })
     }
 
     #[setter(_task_factory)]
-    fn set_task_factory(slf: &Bound<'_, Self>, value: Option<Py<PyAny>>) {
-        let replaced = slf
-            .get()
+    fn set_task_factory(&self, py: Python<'_>, value: Option<Py<PyAny>>) {
+        let replaced = self
             .task_factory
-            .with(slf.py(), |factory| std::mem::replace(factory, value));
+            .with(py, |factory| std::mem::replace(factory, value));
         drop(replaced);
     }
 
@@ -127,9 +125,8 @@ impl LoopBase {
     ///
     /// A list made now, for test helpers that look.
     #[getter(_ready)]
-    fn get_ready<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
-        let waiting: Vec<_> = slf.get().ready.with(py, |ready| {
+    fn get_ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let waiting: Vec<_> = self.ready.with(py, |ready| {
             ready
                 .iter()
                 .map(|entry| entry.as_object().clone_ref(py))
@@ -139,15 +136,14 @@ impl LoopBase {
     }
 
     #[setter(_ready)]
-    fn set_ready(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+    fn set_ready(&self, _value: &Bound<'_, PyAny>) {
         // Inherited code makes a queue, which we have no use for.
     }
 
     /// The timers, the earliest first. A list made now, for test helpers that look.
     #[getter(_scheduled)]
-    fn get_scheduled<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
-        let timers: Vec<_> = slf.get().timers.with(py, |timers| {
+    fn get_scheduled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let timers: Vec<_> = self.timers.with(py, |timers| {
             let in_order = timers.in_order();
             in_order
                 .map(|timer| timer.as_object().clone_ref(py))
@@ -157,17 +153,17 @@ impl LoopBase {
     }
 
     #[setter(_scheduled)]
-    fn set_scheduled(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+    fn set_scheduled(&self, _value: &Bound<'_, PyAny>) {
         // As for `_ready`.
     }
 
     #[getter(_transports)]
-    fn get_transports(slf: &Bound<'_, Self>) -> Py<PyAny> {
-        slf.get().transports.clone_ref(slf.py()).into_any()
+    fn get_transports(&self, py: Python<'_>) -> Py<PyAny> {
+        self.transports.clone_ref(py).into_any()
     }
 
     #[setter(_transports)]
-    fn set_transports(_slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) {
+    fn set_transports(&self, _value: &Bound<'_, PyAny>) {
         // Inherited code makes a dictionary, which we have no use for.
     }
 }

@@ -133,8 +133,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Fills `buffer` with data that has arrived; returns how many bytes, and what the session says
-    /// then, unless there is no room for more.
+    /// Fills `target`, a writable buffer, with data that has arrived; returns how many bytes, and
+    /// what the session says then, unless there is no room for more.
     pub(super) fn read_to(&self, target: &Bound<'_, PyAny>) -> PyResult<(usize, Option<End>)> {
         let py = target.py();
         let Some(direct) = self.direct() else {
@@ -258,12 +258,6 @@ fn no_room() -> PyErr {
 /// Whether `error` only says that the session needs records first.
 fn is_again(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     static AGAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let again = match AGAIN.get(py) {
-        Some(again) => again,
-        None => {
-            let found = py.import("asyncio.sslproto")?.getattr("SSLAgainErrors")?;
-            AGAIN.get_or_init(py, || found.unbind())
-        }
-    };
+    let again = AGAIN.import(py, "asyncio.sslproto", "SSLAgainErrors")?;
     Ok(error.matches(py, again)?)
 }
