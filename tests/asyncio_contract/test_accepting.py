@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from asyncio import constants
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,40 @@ class Counter(Calls, asyncio.Protocol):
 
 
 class Reports(Calls):
-    """An exception handler that keeps what it is told."""
+    """The loop's exception handler from now on, which keeps what it is told."""
 
     def __init__(self) -> None:
         super().__init__()
         self.contexts: list[dict[str, Any]] = []
+        self._loop.set_exception_handler(self)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.contexts.append(context)
         self.note("report")
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    host: str = "127.0.0.1",
+    *,
+    path: Path | None = None,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+) -> AsyncIterator[tuple[Counter, asyncio.Server]]:
+    """Count the connections of a server, and close it and them at the end."""
+    loop = asyncio.get_running_loop()
+    counter = Counter()
+    server: asyncio.Server
+    if path is not None:
+        server = await loop.create_unix_server(counter, path, backlog=backlog)
+    elif sock is not None:
+        sock.bind(("127.0.0.1", 0))
+        server = await loop.create_server(counter, sock=sock, backlog=backlog)
+    else:
+        server = await loop.create_server(counter, host, 0, backlog=backlog)
+    yield counter, server
+    server.close()
+    await counter.closed()
 
 
 def connecting(address: Any) -> socket.socket:
@@ -70,19 +96,16 @@ def connecting(address: Any) -> socket.socket:
 def test_a_burst_of_connections(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        counter = Counter()
-        server = await loop.create_server(counter, "127.0.0.1", 0, backlog=400)
         with contextlib.ExitStack() as clients:
-            address = server.sockets[0].getsockname()
-            names = set()
-            for _ in range(300):
-                sock = clients.enter_context(connecting(address))
-                await loop.sock_connect(sock, address)
-                names.add(sock.getsockname())
-            await counter.until(lambda: len(counter.transports) == 300)
-            assert {one.get_extra_info("peername") for one in counter.transports} == names
-            server.close()
-            await counter.closed()
+            async with serving(backlog=400) as (counter, server):
+                address = server.sockets[0].getsockname()
+                names = set()
+                for _ in range(300):
+                    sock = clients.enter_context(connecting(address))
+                    await loop.sock_connect(sock, address)
+                    names.add(sock.getsockname())
+                await counter.until(lambda: len(counter.transports) == 300)
+                assert {one.get_extra_info("peername") for one in counter.transports} == names
 
     run(main())
 
@@ -93,15 +116,11 @@ def test_a_small_backlog_serves_as_well(run: Run, loop_kind: str, backlog: int) 
         stdlib_fault(loop_kind, "accepts nothing with this backlog")
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        counter = Counter()
-        server = await loop.create_server(counter, "127.0.0.1", 0, backlog=backlog)
         with contextlib.ExitStack() as clients:
-            for number in range(1, 4):
-                clients.enter_context(connecting(server.sockets[0].getsockname()))
-                await counter.until(lambda number=number: len(counter.transports) == number)  # type: ignore[misc]
-            server.close()
-            await counter.closed()
+            async with serving(backlog=backlog) as (counter, server):
+                for number in range(1, 4):
+                    clients.enter_context(connecting(server.sockets[0].getsockname()))
+                    await counter.until(lambda number=number: len(counter.transports) == number)  # type: ignore[misc]
 
     run(main())
 
@@ -109,52 +128,40 @@ def test_a_small_backlog_serves_as_well(run: Run, loop_kind: str, backlog: int) 
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6", "unix"])
 def test_what_an_accepted_connection_is(run: Run, tmp_path: Path, kind: str) -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        counter = Counter()
-        server: asyncio.Server
-        if kind == "unix":
-            address: Any = str(tmp_path / "socket")
-            server = await loop.create_unix_server(counter, address)
-            client = socket.socket(socket.AF_UNIX)
-        else:
-            host = "127.0.0.1" if kind == "ipv4" else "::1"
-            server = await loop.create_server(counter, host, 0)
-            address = server.sockets[0].getsockname()
-            client = socket.socket(server.sockets[0].family)
-        with client:
-            client.connect(address)
-            await counter.until(lambda: bool(counter.transports))
-            transport = counter.transports[0]
-            accepted = transport.get_extra_info("socket")
-            assert transport.get_extra_info("peername") == client.getsockname()
-            assert transport.get_extra_info("sockname") == client.getpeername() == address
-            assert (accepted.family, accepted.type) == (client.family, socket.SOCK_STREAM)
-            assert accepted.proto == server.sockets[0].proto
-            assert accepted.gettimeout() == 0
-            assert not os.get_blocking(accepted.fileno())
-            assert fcntl.fcntl(accepted.fileno(), fcntl.F_GETFD) & fcntl.FD_CLOEXEC
-            if kind != "unix":
-                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        server.close()
-        await counter.closed()
+        host = "::1" if kind == "ipv6" else "127.0.0.1"
+        path = tmp_path / "socket" if kind == "unix" else None
+        async with serving(host, path=path) as (counter, server):
+            (listener,) = server.sockets
+            address = listener.getsockname()
+            with socket.socket(listener.family) as client:
+                client.connect(address)
+                await counter.until(lambda: bool(counter.transports))
+                transport = counter.transports[0]
+                accepted = transport.get_extra_info("socket")
+                assert transport.get_extra_info("peername") == client.getsockname()
+                assert transport.get_extra_info("sockname") == client.getpeername() == address
+                assert (accepted.family, accepted.type) == (client.family, socket.SOCK_STREAM)
+                assert accepted.proto == listener.proto
+                assert accepted.gettimeout() == 0
+                assert not os.get_blocking(accepted.fileno())
+                assert fcntl.fcntl(accepted.fileno(), fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+                if kind != "unix":
+                    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     run(main())
 
 
 def test_named_unix_clients(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        counter = Counter()
-        server = await loop.create_unix_server(counter, str(tmp_path / "server"))
-        for name in (str(tmp_path / "client"), f"\0rsloop-{os.getpid()}-{tmp_path.name}".encode()):
-            with socket.socket(socket.AF_UNIX) as client:
-                client.bind(name)
-                client.connect(str(tmp_path / "server"))
-                before = len(counter.transports)
-                await counter.until(lambda before=before: len(counter.transports) > before)  # type: ignore[misc]
-                assert counter.transports[-1].get_extra_info("peername") == name
-        server.close()
-        await counter.closed()
+        names = (str(tmp_path / "client"), f"\0rsloop-{os.getpid()}-{tmp_path.name}".encode())
+        async with serving(path=tmp_path / "server") as (counter, _):
+            for name in names:
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.bind(name)
+                    client.connect(str(tmp_path / "server"))
+                    before = len(counter.transports)
+                    await counter.until(lambda before=before: len(counter.transports) > before)  # type: ignore[misc]
+                    assert counter.transports[-1].get_extra_info("peername") == name
 
     run(main())
 
@@ -173,17 +180,12 @@ class Listener(socket.socket):
 
 def test_a_subclass_accepts_by_its_own_method(run: Run) -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        counter = Counter()
         listener = Listener()
-        listener.bind(("127.0.0.1", 0))
-        server = await loop.create_server(counter, sock=listener)
-        with connecting(listener.getsockname()):
-            await counter.until(lambda: bool(counter.transports))
-            assert listener.accepted > 1
-            assert counter.transports[0].get_extra_info("socket").gettimeout() == 0
-        server.close()
-        await counter.closed()
+        async with serving(sock=listener) as (counter, _):
+            with connecting(listener.getsockname()):
+                await counter.until(lambda: bool(counter.transports))
+                assert listener.accepted > 1
+                assert counter.transports[0].get_extra_info("socket").gettimeout() == 0
 
     run(main())
 
@@ -208,20 +210,14 @@ def test_a_failed_connection_does_not_end_the_listening(
     monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         reports = Reports()
-        loop.set_exception_handler(reports)
-        counter = Counter()
         listener = Unlucky()
-        listener.bind(("127.0.0.1", 0))
         # The stdlib loop goes on after the want of descriptors as often as the backlog says.
-        server = await loop.create_server(counter, sock=listener, backlog=1)
-        with connecting(listener.getsockname()):
-            await counter.until(lambda: bool(counter.transports))
+        async with serving(sock=listener, backlog=1) as (counter, _):
+            with connecting(listener.getsockname()):
+                await counter.until(lambda: bool(counter.transports))
         errors = [context["exception"].errno for context in reports.contexts]
         assert errors == [24, 113]
-        server.close()
-        await counter.closed()
 
     run(main())
 
@@ -230,36 +226,31 @@ def test_want_of_descriptors_is_waited_out(run: Run, loop_kind: str) -> None:
     stdlib_fault(loop_kind, "reports it a hundred times a second")
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         reports = Reports()
-        loop.set_exception_handler(reports)
-        counter = Counter()
-        server = await loop.create_server(counter, "127.0.0.1", 0)
-        address = server.sockets[0].getsockname()
-        # Signals need descriptors of the loop, which it opens before it first waits.
-        await asyncio.sleep(0.01)
-        clients = [connecting(address) for _ in range(8)]
-        with few_descriptors(3):
-            await counter.until(lambda: len(counter.transports) == 3)
-            before = time.process_time()
-            await asyncio.sleep(2.5)
-            assert time.process_time() - before < 0.05 * 2.5
-            assert len(counter.transports) == 3
-        [report] = reports.contexts
-        assert report["message"] == "socket.accept() out of system resource"
-        assert report["exception"].errno == 24
-        assert report["socket"].getsockname() == address
-        await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 8), 3)
-        # A new want is a new report.
-        clients += [connecting(address) for _ in range(2)]
-        with few_descriptors(0):
-            await reports.until(lambda: len(reports.calls) == 2)
-        await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 10), 3)
-        assert len(reports.calls) == 2
-        for client in clients:
-            client.close()
-        server.close()
-        await counter.closed()
+        async with serving() as (counter, server):
+            address = server.sockets[0].getsockname()
+            # Signals need descriptors of the loop, which it opens before it first waits.
+            await asyncio.sleep(0.01)
+            clients = [connecting(address) for _ in range(8)]
+            with few_descriptors(3):
+                await counter.until(lambda: len(counter.transports) == 3)
+                before = time.process_time()
+                await asyncio.sleep(2.5)
+                assert time.process_time() - before < 0.05 * 2.5
+                assert len(counter.transports) == 3
+            [report] = reports.contexts
+            assert report["message"] == "socket.accept() out of system resource"
+            assert report["exception"].errno == 24
+            assert report["socket"].getsockname() == address
+            await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 8), 3)
+            # A new want is a new report.
+            clients += [connecting(address) for _ in range(2)]
+            with few_descriptors(0):
+                await reports.until(lambda: len(reports.calls) == 2)
+            await asyncio.wait_for(counter.until(lambda: len(counter.transports) == 10), 3)
+            assert len(reports.calls) == 2
+            for client in clients:
+                client.close()
 
     run(main())
 
@@ -285,20 +276,14 @@ def test_every_want_that_passes_is_told_once(
     monkeypatch.setattr(constants, "ACCEPT_RETRY_DELAY", 0.01)
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         reports = Reports()
-        loop.set_exception_handler(reports)
-        counter = Counter()
         listener = Wanting()
         listener.number = number
-        listener.bind(("127.0.0.1", 0))
-        server = await loop.create_server(counter, sock=listener)
-        with connecting(listener.getsockname()):
-            await counter.until(lambda: bool(counter.transports))
+        async with serving(sock=listener) as (counter, _):
+            with connecting(listener.getsockname()):
+                await counter.until(lambda: bool(counter.transports))
         assert listener.wants == 0
         assert [context["exception"].errno for context in reports.contexts] == [number]
-        server.close()
-        await counter.closed()
 
     run(main())
 
@@ -316,31 +301,26 @@ def test_want_of_descriptors_however_connections_are_accepted(
         return asyncio.Task(coroutine, loop=loop, **options)
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         if way == "task factory":
-            loop.set_task_factory(task)
+            asyncio.get_running_loop().set_task_factory(task)
         reports = Reports()
-        loop.set_exception_handler(reports)
-        counter = Counter()
-        if way == "unix":
-            server = await loop.create_unix_server(counter, tmp_path / "server")
-        else:
-            server = await loop.create_server(counter, "127.0.0.1", 0)
-        listener = server.sockets[0]
-        await asyncio.sleep(0.01)  # the loop opens its descriptors for signals
-        with socket.socket(listener.family) as one, socket.socket(listener.family) as two:
-            with few_descriptors(1):
-                one.connect(listener.getsockname())
-                two.connect(listener.getsockname())
-                await reports.until(lambda: bool(reports.contexts))
-                await asyncio.sleep(0.1)
-                assert len(counter.transports) == 1
-            await counter.until(lambda: len(counter.transports) == 2)
-        [report] = reports.contexts
-        assert report["message"] == "socket.accept() out of system resource"
-        assert report["exception"].errno == errno.EMFILE
-        server.close()
-        await counter.closed()
+        async with serving(path=tmp_path / "server" if way == "unix" else None) as (
+            counter,
+            server,
+        ):
+            listener = server.sockets[0]
+            await asyncio.sleep(0.01)  # the loop opens its descriptors for signals
+            with socket.socket(listener.family) as one, socket.socket(listener.family) as two:
+                with few_descriptors(1):
+                    one.connect(listener.getsockname())
+                    two.connect(listener.getsockname())
+                    await reports.until(lambda: bool(reports.contexts))
+                    await asyncio.sleep(0.1)
+                    assert len(counter.transports) == 1
+                await counter.until(lambda: len(counter.transports) == 2)
+            [report] = reports.contexts
+            assert report["message"] == "socket.accept() out of system resource"
+            assert report["exception"].errno == errno.EMFILE
 
     run(main(), debug=way == "debug mode")
 
@@ -354,7 +334,6 @@ def test_server_closed_while_it_wants_descriptors(
     async def main() -> None:
         loop = asyncio.get_running_loop()
         reports = Reports()
-        loop.set_exception_handler(reports)
         server = await loop.create_server(Recorder, "127.0.0.1", 0)
         await asyncio.sleep(0.01)
         with connecting(server.sockets[0].getsockname()):
