@@ -6,6 +6,7 @@ mod errors;
 mod executors;
 mod functions;
 mod gate;
+mod here;
 mod libraries;
 mod local;
 mod resumed;

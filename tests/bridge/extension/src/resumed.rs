@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
-use std::time::Duration;
 
 use pyo3::prelude::*;
 use rsloop::rust_async::{self, PythonFuture};
+
+use crate::here::{ends_here, long};
 
 /// Awaits `awaitable`, and tells whether it goes on in the calling thread.
 #[pyfunction]
@@ -18,12 +18,7 @@ fn goes_on_here<'py>(
     awaitable: Bound<'py, PyAny>,
     spawned: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let here = thread::current().id();
-    let call = rust_async::into_future(awaitable)?;
-    let future = async move {
-        call.await?;
-        Ok(thread::current().id() == here)
-    };
+    let future = ends_here(rust_async::into_future(awaitable)?, || ());
     match spawned {
         true => rust_async::spawn_into_py(py, future),
         false => rust_async::future_into_py(py, future),
@@ -36,13 +31,8 @@ fn goes_on_slowly_here<'py>(
     py: Python<'py>,
     awaitable: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let here = thread::current().id();
     let call = rust_async::into_future(awaitable)?;
-    rust_async::future_into_py(py, async move {
-        call.await?;
-        thread::sleep(Duration::from_millis(2));
-        Ok(thread::current().id() == here)
-    })
+    rust_async::future_into_py(py, ends_here(call, long))
 }
 
 /// Awaits `awaitable`, and then calls `function` for the result.

@@ -1,24 +1,22 @@
 //! Futures that are woken by another thread: where they go on.
 
-use std::thread;
-use std::time::Duration;
-
 use pyo3::prelude::*;
 use rsloop::rust_async;
 
 use crate::gate::Gate;
+use crate::here;
 
 /// Passes the gates, one after the other, and tells whether it ends in the calling thread.
 #[pyfunction]
 #[pyo3(signature = (*gates, spawned = false))]
 fn ends_here(py: Python<'_>, gates: Vec<Gate>, spawned: bool) -> PyResult<Bound<'_, PyAny>> {
-    let here = thread::current().id();
-    let future = async move {
+    let passing = async move {
         for gate in gates {
             gate.pass().await;
         }
-        Ok(thread::current().id() == here)
+        Ok(())
     };
+    let future = here::ends_here(passing, || ());
     match spawned {
         true => rust_async::spawn_into_py(py, future),
         false => rust_async::future_into_py(py, future),
@@ -28,12 +26,11 @@ fn ends_here(py: Python<'_>, gates: Vec<Gate>, spawned: bool) -> PyResult<Bound<
 /// As that, and takes long at its end.
 #[pyfunction]
 fn ends_slowly_here(py: Python<'_>, gate: Gate) -> PyResult<Bound<'_, PyAny>> {
-    let here = thread::current().id();
-    rust_async::future_into_py(py, async move {
+    let passing = async move {
         gate.pass().await;
-        thread::sleep(Duration::from_millis(2));
-        Ok(thread::current().id() == here)
-    })
+        Ok(())
+    };
+    rust_async::future_into_py(py, here::ends_here(passing, here::long))
 }
 
 /// Passes a gate, and opens another.
