@@ -6,13 +6,15 @@ use std::time::Duration;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
 use rsloop_reactor::{Events, Token};
 use rsloop_sched::{Deadline, Poll};
 
 use super::LoopBase;
-use super::entry::Ready;
+use super::entry::{Ready, Turn};
 use crate::clock;
 use crate::error::os_error;
+use crate::py::handle::replaced::is_run_replaced;
 use crate::py::handle::{Call, Handle};
 use crate::py::handled::handling;
 
@@ -39,7 +41,7 @@ impl LoopBase {
             self.own_poller(slf.py())?;
             slf.call_method0(intern!(slf.py(), "_renew_signal_pair"))?;
         }
-        let mut run = self.begin_run(slf.py());
+        let mut run = self.begin_run(slf.py())?;
         let result = loop {
             let result = self.tick(slf, &mut run);
             if result.is_err() || self.stopping.get() {
@@ -52,21 +54,22 @@ impl LoopBase {
 
     /// Runs one tick, as a run of its own.
     pub(super) fn run_once(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let mut run = self.begin_run(slf.py());
+        let mut run = self.begin_run(slf.py())?;
         let result = self.tick(slf, &mut run);
         self.end_run(slf.py());
         result
     }
 
-    fn begin_run(&self, py: Python<'_>) -> Run {
+    fn begin_run(&self, py: Python<'_>) -> PyResult<Run> {
+        self.watched.set(is_run_replaced(py)?);
         self.shared.enter_thread();
         self.policy.with(py, |policy| policy.demand_poll());
         self.ticking.set(true);
-        Run {
+        Ok(Run {
             events: Events::new(),
             guarded: false,
             strays: 0,
-        }
+        })
     }
 
     /// Shows what is left in the queue to the garbage collector: the loop may be garbage from now on.
@@ -154,6 +157,7 @@ impl LoopBase {
         };
         self.policy.with(py, |policy| policy.polled(clock::ticks()));
         py.check_signals()?;
+        self.watched.set(is_run_replaced(py)?);
         match result {
             // A signal came: its handler has run, and may have queued something.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -187,10 +191,16 @@ impl LoopBase {
                     running.track_if_kept(); // its context may refer to it
                     return Ok(());
                 }
+                if self.watched.get() {
+                    return run_watched(slf, &handle);
+                }
                 running.run().or_else(|error| report(slf, &handle, error))
             }
             Ready::Turn(turn, transport) => {
                 let transport = transport.bind(py);
+                if self.watched.get() {
+                    return turn_watched(slf, turn, transport);
+                }
                 turn(transport).or_else(|error| report_transport(slf, transport, error))
             }
             // asyncio's handles report their exceptions themselves.
@@ -217,6 +227,25 @@ impl LoopBase {
         slf.call_method1(intern!(py, "_warn_if_slow"), (handle, seconds))
             .map(drop)
     }
+}
+
+/// Runs a handle by asyncio's method, in whose place a program has put its own.
+#[cold]
+fn run_watched(slf: &Bound<'_, PyAny>, handle: &Handle) -> PyResult<()> {
+    let name = intern!(slf.py(), "_run_by_asyncio");
+    slf.call_method1(name, (handle.as_object(),)).map(drop)
+}
+
+/// The same for a transport's turn.
+#[cold]
+fn turn_watched(slf: &Bound<'_, PyAny>, turn: Turn, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let loop_ = slf.clone().unbind();
+    let run = PyCFunction::new_closure(slf.py(), None, None, move |args, _| {
+        let transport = args.get_item(0)?;
+        turn(&transport).or_else(|error| report_transport(loop_.bind(args.py()), &transport, error))
+    })?;
+    let name = intern!(slf.py(), "_turn_by_asyncio");
+    slf.call_method1(name, (run, transport)).map(drop)
 }
 
 /// Passes the exception of a callback to the loop's exception handler.

@@ -47,6 +47,8 @@ pub(crate) struct LoopBase {
     pub(super) stopping: Flag,
     pub(super) closed: Flag,
     pub(super) debug: Flag,
+    /// Whether a program has replaced `asyncio.Handle._run`, to see every callback.
+    pub(super) watched: Flag,
     /// `threading.get_ident()` of the thread that runs the loop, 0 while none does.
     pub(super) thread_id: AtomicU64,
     pub(super) task_factory: GilCell<Option<Py<PyAny>>>,
@@ -99,6 +101,7 @@ impl LoopBase {
             stopping: Flag::new(false),
             closed: Flag::new(false),
             debug: Flag::new(false),
+            watched: Flag::new(false),
             thread_id: AtomicU64::new(0),
             task_factory: GilCell::new(None),
         })

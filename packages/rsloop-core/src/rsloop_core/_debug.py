@@ -15,7 +15,7 @@ _threadsafe_handle_class: type[asyncio.Handle] = getattr(
 
 
 class Debug(asyncio.SelectorEventLoop):
-    """What the Rust half calls in debug mode, or when a callback fails.
+    """What the Rust half calls in debug mode, or when a callback fails or is watched.
 
     A debug loop makes the handles of CPython's asyncio, so that their checks, tracebacks and
     messages are CPython's too.
@@ -59,6 +59,17 @@ class Debug(asyncio.SelectorEventLoop):
             transport = isinstance(handle, asyncio.BaseTransport)
             described = repr(handle) if transport else base_events._format_handle(handle)
             base_events.logger.warning("Executing %s took %.3f seconds", described, seconds)
+
+    def _run_by_asyncio(self, handle: Any) -> None:
+        """Run one of our handles by asyncio.Handle._run, which somebody has replaced to see it."""
+        call = (handle._callback, handle._args, self, handle._context)
+        if isinstance(handle, asyncio.TimerHandle):
+            asyncio.TimerHandle(handle.when(), *call)._run()
+        else:
+            asyncio.Handle(*call)._run()
+
+    def _turn_by_asyncio(self, turn: Callable[..., object], transport: object) -> None:
+        asyncio.Handle(turn, (transport,), self)._run()
 
     def _callback_failed(self, handle: Any, exception: BaseException) -> None:
         self.call_exception_handler(

@@ -28,6 +28,7 @@
 //! | `death` | how handles die without overflowing the stack |
 //! | `memory`, `fields` | their layout and the free lists; the references inside |
 //! | `flags` | the states of the table above |
+//! | `replaced` | whether a program watches callbacks run |
 
 mod borrowed;
 pub(crate) mod class;
@@ -35,6 +36,7 @@ mod death;
 mod fields;
 mod flags;
 mod memory;
+pub(crate) mod replaced;
 
 use pyo3::types::PyTuple;
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi};
