@@ -12,6 +12,7 @@ import signal
 import sys
 import sysconfig
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -226,6 +227,10 @@ def nothing_kept(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if getattr(request.module, "kept_by_cpython", False):
         return
+    # A thread that has been joined is the kernel's for a moment more.
+    deadline = time.monotonic() + 5
+    while kernel_threads() > before["threads"] and time.monotonic() < deadline:
+        time.sleep(0.001)
     assert counts() == before
     assert sys.getallocatedblocks() - blocks < KEPT_BLOCKS
 
@@ -242,8 +247,13 @@ def counts() -> dict[str, int]:
     loops = [each for each in alive if isinstance(each, asyncio.BaseEventLoop)]
     found["open loops"] = sum(not loop.is_closed() for loop in loops)
     found["descriptors"] = len(open_descriptors())
-    found["threads"] = len(os.listdir("/proc/self/task"))
+    found["threads"] = kernel_threads()
     return dict(found)
+
+
+def kernel_threads() -> int:
+    """Count the threads of the process."""
+    return len(os.listdir("/proc/self/task"))
 
 
 def wakeup_descriptor() -> int:
