@@ -1,4 +1,4 @@
-"""`_ready` and `_scheduled`, which test helpers of many programs look into."""
+"""`_ready`, `_scheduled` and `_run_once`, which the test helpers of many programs use."""
 
 import asyncio
 from typing import Any
@@ -96,3 +96,31 @@ def test_a_closed_loop_has_neither(loop: Loop, debug: bool) -> None:
     loop.close()
     assert not loop._ready
     assert not loop._scheduled
+
+
+def test_run_once_runs_one_turn(loop: Loop) -> None:
+    ran: list[str] = []
+
+    def first() -> None:
+        ran.append("first")
+        loop.call_soon(ran.append, "next turn")
+
+    loop.call_soon(first)
+    loop.call_soon(ran.append, "second")
+    loop._run_once()
+    assert ran == ["first", "second"]
+    loop._run_once()
+    assert ran == ["first", "second", "next turn"]
+
+
+def test_a_run_makes_its_turns_by_run_once(loop: Loop, loop_kind: str) -> None:
+    turns: list[None] = []
+    original = loop._run_once
+
+    def run_once() -> None:
+        turns.append(None)
+        original()
+
+    loop._run_once = run_once
+    run_turns(loop, 1)
+    assert bool(turns) == (loop_kind == "stdlib")  # ours are made in Rust
