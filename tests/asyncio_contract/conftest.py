@@ -9,6 +9,7 @@ import logging
 import os
 import pathlib
 import signal
+import socket
 import sys
 import sysconfig
 import threading
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+Pair = tuple[socket.socket, socket.socket]
 
 HERE = pathlib.Path(__file__).parent
 
@@ -70,6 +73,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if getattr(metafunc.module, "over_both_data_paths", False):
         kinds.append("rsloop-memory-bio")
     metafunc.parametrize("loop_kind", kinds, indirect=True)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Yield two connected non-blocking sockets."""
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+    with left, right:
+        yield left, right
 
 
 @pytest.fixture

@@ -71,17 +71,23 @@ def address_of(end: Endpoint) -> Any:
 
 
 @asynccontextmanager
-async def stalled(folder: Path) -> AsyncIterator[tuple[Endpoint, socket.socket]]:
+async def stalled(
+    folder: Path, *, connected: bool = True
+) -> AsyncIterator[tuple[Endpoint, socket.socket]]:
     """Yield an endpoint with one byte in its write buffer, and the peer that does not read.
 
     Unix sockets, since on these alone a slow receiver stops the sender.
     """
+    path = str(folder / "peer")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
-        peer.bind(str(folder / "peer"))
+        peer.bind(path)
         peer.setblocking(False)
-        end = await endpoint(remote_addr=str(folder / "peer"), family=socket.AF_UNIX)
+        if connected:
+            end = await endpoint(remote_addr=path, family=socket.AF_UNIX)
+        else:
+            end = await endpoint(local_addr=str(folder / "one"), family=socket.AF_UNIX)
         while end[0].get_write_buffer_size() == 0:
-            end[0].sendto(b"x")
+            end[0].sendto(b"x", None if connected else path)
         yield end, peer
         if not end[1].lost.done():
             end[0].abort()

@@ -2,27 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
 
 import pytest
 
-from .conftest import Run
+from .conftest import Pair, Run
 from .connections import SIDES, connection, listening_socket
 from .recorders import Recorder
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Yield two connected non-blocking sockets."""
-    left, right = socket.socketpair()
-    left.setblocking(False)
-    right.setblocking(False)
-    with left, right:
-        yield left, right
 
 
 def test_ready_then_descriptors_then_timers(loop: Loop, pair: Pair) -> None:

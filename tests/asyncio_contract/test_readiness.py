@@ -8,26 +8,14 @@ import resource
 import socket
 import time
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from .conftest import Log, stdlib_fault
+from .conftest import Log, Pair, stdlib_fault
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Yield two connected non-blocking sockets."""
-    left, right = socket.socketpair()
-    left.setblocking(False)
-    right.setblocking(False)
-    with left, right:
-        yield left, right
 
 
 def fill(sock: socket.socket) -> int:

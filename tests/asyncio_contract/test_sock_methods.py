@@ -11,20 +11,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Run, stdlib_fault
+from .conftest import Pair, Run, stdlib_fault
 from .connections import listening_socket
-
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Yield two connected non-blocking sockets."""
-    left, right = socket.socketpair()
-    left.setblocking(False)
-    right.setblocking(False)
-    with left, right:
-        yield left, right
 
 
 @pytest.mark.parametrize(
@@ -142,23 +130,30 @@ def test_refused_connect(run: Run) -> None:
     run(main())
 
 
-def test_datagrams(run: Run) -> None:
+@pytest.fixture
+def datagram_pair() -> Iterator[Pair]:
+    """Yield two non-blocking sockets for datagrams, each with an address."""
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as one,
+        socket.socket(type=socket.SOCK_DGRAM) as two,
+    ):
+        for sock in (one, two):
+            sock.setblocking(False)
+            sock.bind(("127.0.0.1", 0))
+        yield one, two
+
+
+def test_datagrams(run: Run, datagram_pair: Pair) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as one,
-            socket.socket(type=socket.SOCK_DGRAM) as two,
-        ):
-            for sock in (one, two):
-                sock.setblocking(False)
-                sock.bind(("127.0.0.1", 0))
-            assert await loop.sock_sendto(one, b"data", two.getsockname()) == 4
-            assert await loop.sock_recvfrom(two, 100) == (b"data", one.getsockname())
-            await loop.sock_sendto(one, b"more", two.getsockname())
-            buffer = bytearray(10)
-            count, address = await loop.sock_recvfrom_into(two, buffer)
-            assert buffer[:count] == b"more"
-            assert address == one.getsockname()
+        one, two = datagram_pair
+        assert await loop.sock_sendto(one, b"data", two.getsockname()) == 4
+        assert await loop.sock_recvfrom(two, 100) == (b"data", one.getsockname())
+        await loop.sock_sendto(one, b"more", two.getsockname())
+        buffer = bytearray(10)
+        count, address = await loop.sock_recvfrom_into(two, buffer)
+        assert buffer[:count] == b"more"
+        assert address == one.getsockname()
 
     run(main())
 
@@ -218,27 +213,21 @@ def test_waiting_receive_into_a_buffer(run: Run, pair: Pair) -> None:
     run(main())
 
 
-def test_waiting_datagrams(run: Run) -> None:
+def test_waiting_datagrams(run: Run, datagram_pair: Pair) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as one,
-            socket.socket(type=socket.SOCK_DGRAM) as two,
-        ):
-            for sock in (one, two):
-                sock.setblocking(False)
-                sock.bind(("127.0.0.1", 0))
-            buffer = bytearray(10)
-            waiting = [
-                asyncio.ensure_future(loop.sock_recvfrom(one, 100)),
-                asyncio.ensure_future(loop.sock_recvfrom_into(two, buffer)),
-            ]
-            await asyncio.sleep(0)
-            one.sendto(b"data", two.getsockname())
-            two.sendto(b"back", one.getsockname())
-            assert await waiting[0] == (b"back", two.getsockname())
-            assert await waiting[1] == (4, one.getsockname())
-            assert buffer[:4] == b"data"
+        one, two = datagram_pair
+        buffer = bytearray(10)
+        waiting = [
+            asyncio.ensure_future(loop.sock_recvfrom(one, 100)),
+            asyncio.ensure_future(loop.sock_recvfrom_into(two, buffer)),
+        ]
+        await asyncio.sleep(0)
+        one.sendto(b"data", two.getsockname())
+        two.sendto(b"back", one.getsockname())
+        assert await waiting[0] == (b"back", two.getsockname())
+        assert await waiting[1] == (4, one.getsockname())
+        assert buffer[:4] == b"data"
 
     run(main())
 

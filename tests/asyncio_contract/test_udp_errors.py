@@ -141,53 +141,33 @@ def test_a_malformed_address_in_the_queue_goes_to_the_handler(
         contexts: list[dict[str, Any]] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: contexts.append(context))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
-            path = str(tmp_path / "peer")
-            peer.bind(path)
-            peer.setblocking(False)
-            one = await endpoint(local_addr=str(tmp_path / "one"), family=socket.AF_UNIX)
-            while one[0].get_write_buffer_size() == 0:
-                one[0].sendto(b"x", path)
+        async with stalled(tmp_path, connected=False) as (one, peer):
             one[0].sendto(b"bad", 1)
-            one[0].sendto(b"good", path)
+            one[0].sendto(b"good", peer.getsockname())
             assert await drain(one, peer, 1) == [b"good"]
-        (context,) = contexts
-        assert isinstance(context["exception"], TypeError)
-        assert not one[0].is_closing()
-        await close(one)
+            (context,) = contexts
+            assert isinstance(context["exception"], TypeError)
+            assert not one[0].is_closing()
 
     run(main())
 
 
 def test_an_error_in_the_queue_costs_one_datagram(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
-            path = str(tmp_path / "peer")
-            peer.bind(path)
-            peer.setblocking(False)
-            one = await endpoint(local_addr=str(tmp_path / "one"), family=socket.AF_UNIX)
-            while one[0].get_write_buffer_size() == 0:
-                one[0].sendto(b"x", path)
-            one[0].sendto(b"first", path)
+        async with stalled(tmp_path, connected=False) as (one, peer):
+            one[0].sendto(b"first", peer.getsockname())
             one[0].sendto(b"to nobody", str(tmp_path / "missing"))
-            one[0].sendto(b"second", path)
+            one[0].sendto(b"second", peer.getsockname())
             assert one[1].errors == []
             assert await drain(one, peer, 2) == [b"first", b"second"]
-        assert [type(error) for error in one[1].errors] == [FileNotFoundError]
-        await close(one)
+            assert [type(error) for error in one[1].errors] == [FileNotFoundError]
 
     run(main())
 
 
 def test_closing_waits_for_what_follows_an_error(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
-            path = str(tmp_path / "peer")
-            peer.bind(path)
-            peer.setblocking(False)
-            one = await endpoint(local_addr=str(tmp_path / "one"), family=socket.AF_UNIX)
-            while one[0].get_write_buffer_size() == 0:
-                one[0].sendto(b"x", path)
+        async with stalled(tmp_path, connected=False) as (one, peer):
             one[0].sendto(b"to nobody", str(tmp_path / "missing"))
             one[0].close()
             assert not one[1].lost.done()
@@ -197,9 +177,8 @@ def test_closing_waits_for_what_follows_an_error(run: Run, tmp_path: Path) -> No
                     peer.recv(10)
                 except BlockingIOError:
                     await asyncio.sleep(0)
-        assert one[1].lost.result() is None
-        assert one[1].calls[-2:] == ["error_received", "connection_lost"]
-        await asyncio.sleep(0)
+            assert one[1].lost.result() is None
+            assert one[1].calls[-2:] == ["error_received", "connection_lost"]
 
     run(main())
 

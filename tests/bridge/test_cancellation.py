@@ -170,25 +170,31 @@ def test_a_local_future_may_cancel_itself_in_its_poll(run: Run) -> None:
     run(main())
 
 
+class Endless:
+    """A coroutine function that waits until it is cancelled, and what has become of its call."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
 def test_dropping_the_rust_side_cancels_the_python_task(run: Run) -> None:
     async def main() -> None:
         gate = Gate()
-        cancelled = asyncio.Event()
-        started = asyncio.Event()
-
-        async def python_side() -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.set()
-                raise
-
+        python_side = Endless()
         future = bridge_tests.call_and_drop(gate, python_side())
-        await started.wait()
+        await python_side.started.wait()
         gate.open_elsewhere()
         await future
-        await asyncio.wait_for(cancelled.wait(), 10)
+        await asyncio.wait_for(python_side.cancelled.wait(), 10)
 
     run(main())
 
@@ -196,21 +202,11 @@ def test_dropping_the_rust_side_cancels_the_python_task(run: Run) -> None:
 @pytest.mark.parametrize("call", [bridge_tests.call_from_send, bridge_tests.call_from_local])
 def test_cancelling_reaches_through_rust_into_python(run: Run, call: Callable[..., Any]) -> None:
     async def main() -> None:
-        cancelled = asyncio.Event()
-        started = asyncio.Event()
-
-        async def python_side() -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.set()
-                raise
-
+        python_side = Endless()
         future = call(python_side())
-        await started.wait()
+        await python_side.started.wait()
         future.cancel()
-        await asyncio.wait_for(cancelled.wait(), 10)
+        await asyncio.wait_for(python_side.cancelled.wait(), 10)
 
     run(main())
 
