@@ -98,11 +98,8 @@ pub(crate) fn find_running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyA
     static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     // Whatever asks for a loop comes here first: nothing of a sub-interpreter may be kept.
     interpreter::require_main(py)?;
-    let get = GET.get_or_try_init(py, || {
-        let events = py.import("asyncio.events")?;
-        PyResult::Ok(events.getattr("_get_running_loop")?.unbind())
-    })?;
-    let running = get.bind(py).call0()?;
+    let get = GET.import(py, "asyncio.events", "_get_running_loop")?;
+    let running = get.call0()?;
     Ok((!running.is_none()).then_some(running))
 }
 

@@ -61,11 +61,8 @@ fn is_awaitable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(true);
     }
     // Generator-based coroutines have a flag instead of the method.
-    let is_awaitable = IS_AWAITABLE.get_or_try_init(py, || {
-        let inspect = py.import("inspect")?;
-        PyResult::Ok(inspect.getattr("isawaitable")?.unbind())
-    })?;
-    is_awaitable.bind(py).call1((object,))?.is_truthy()
+    let is_awaitable = IS_AWAITABLE.import(py, "inspect", "isawaitable")?;
+    is_awaitable.call1((object,))?.is_truthy()
 }
 
 impl Future for PythonFuture {
@@ -255,11 +252,7 @@ fn close_coroutine(awaitable: &Bound<'_, PyAny>) {
 
 fn ensure_future(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static ENSURE_FUTURE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let ensure_future = ENSURE_FUTURE.get_or_try_init(py, || {
-        let tasks = py.import("asyncio.tasks")?;
-        PyResult::Ok(tasks.getattr("ensure_future")?.unbind())
-    })?;
-    Ok(ensure_future.bind(py))
+    ENSURE_FUTURE.import(py, "asyncio.tasks", "ensure_future")
 }
 
 /// What asyncio calls when the awaitable is done.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyType};
-use pyo3::{Bound, Py, PyAny, PyErr, PyResult, Python, ffi};
+use pyo3::{Bound, Py, PyAny, PyResult, Python, ffi};
 
 /// The head of CPython's `PySocketSockObject`: see `socketmodule.h`.
 #[repr(C)]
@@ -51,11 +51,7 @@ impl SocketObject {
     #[inline]
     pub(crate) fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = object.py();
-        let class = CLASS.get_or_try_init(py, || {
-            let class = py.import("socket")?.getattr("socket")?;
-            Ok::<_, PyErr>(class.unbind())
-        })?;
+        let class = CLASS.import(object.py(), "socket", "socket")?;
         Ok(object.get_type_ptr().cast() == class.as_ptr())
     }
 
@@ -116,12 +112,9 @@ impl SocketObject {
 }
 
 /// `_socket.socket`, which `socket.socket` derives from.
-fn class(py: Python<'_>) -> PyResult<&'static Py<PyType>> {
+fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CLASS.get_or_try_init(py, || {
-        let class = py.import("_socket")?.getattr("socket")?;
-        Ok(class.cast_into::<PyType>()?.unbind())
-    })
+    CLASS.import(py, "_socket", "socket")
 }
 
 /// Whether the memory says the same as Python does; looked at once, with the first socket.
@@ -130,7 +123,7 @@ fn is_laid_out_as_known(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
     KNOWN
         .get_or_try_init(py, || {
-            let class = class(py)?.bind(py);
+            let class = class(py)?;
             // SAFETY: a type is at least as large as its objects' header says.
             let size = unsafe { (*class.as_ptr().cast::<ffi::PyTypeObject>()).tp_basicsize };
             if (size as usize) < size_of::<Head>() {

@@ -73,36 +73,44 @@ fn run(transport: &Bound<'_, PyAny>, announced: bool) -> PyResult<()> {
     });
     let Some(turn) = turn else { return Ok(()) };
     let context = turn.context.bind_borrowed(py);
-    context::run_in(context, || {
-        let received = if turn.by_kernel {
-            this.receive(py, &turn)
-        } else {
-            receive_by_socket(transport, &turn)
-        };
-        match received {
-            Ok(Some((data, sender))) => {
-                let told = turn
-                    .protocol
-                    .bind(py)
-                    .call_method1(intern!(py, "datagram_received"), (data, sender));
-                if this.state.with(py, |state| state.look.found(announced)) {
-                    turn.loop_.get().queue_turn(look_ahead, transport);
-                }
-                told.map(drop)
-            }
-            Ok(None) => {
-                this.state
-                    .with(py, |state| state.look.found_nothing(announced));
-                Ok(())
-            }
-            Err(error) if error.is_instance_of::<PyOSError>(py) => this.tell_of_error(py, error),
-            Err(error) => fatal(transport, error, "Fatal read error on datagram transport"),
-        }
-    })
-    .or_else(|raised| {
+    context::run_in(context, || receive_one(transport, this, &turn, announced)).or_else(|raised| {
         let ready = transport.getattr(intern!(py, "_read_ready"))?;
         report_call(turn.loop_.bind(py), &ready, None, context, raised)
     })
+}
+
+#[inline]
+fn receive_one(
+    transport: &Bound<'_, PyAny>,
+    this: &Datagram,
+    turn: &Reading,
+    announced: bool,
+) -> PyResult<()> {
+    let py = transport.py();
+    let received = if turn.by_kernel {
+        this.receive(py, turn)
+    } else {
+        receive_by_socket(transport, turn)
+    };
+    match received {
+        Ok(Some((data, sender))) => {
+            let told = turn
+                .protocol
+                .bind(py)
+                .call_method1(intern!(py, "datagram_received"), (data, sender));
+            if this.state.with(py, |state| state.look.found(announced)) {
+                turn.loop_.get().queue_turn(look_ahead, transport);
+            }
+            told.map(drop)
+        }
+        Ok(None) => {
+            this.state
+                .with(py, |state| state.look.found_nothing(announced));
+            Ok(())
+        }
+        Err(error) if error.is_instance_of::<PyOSError>(py) => this.tell_of_error(py, error),
+        Err(error) => fatal(transport, error, "Fatal read error on datagram transport"),
+    }
 }
 
 /// The data of a datagram, and who sent it.

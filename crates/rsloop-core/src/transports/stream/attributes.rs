@@ -25,14 +25,8 @@ pub(super) fn attributes() -> Vec<Attribute<Stream>> {
         object!(c"_loop", watch.loop_),
         object!(c"_server", server),
         Attribute {
-            name: c"_protocol",
-            get: |stream, py| {
-                let stream = stream?;
-                read(stream, py, |state| {
-                    state.protocol.as_ref().map(|it| it.clone_ref(py))
-                })
-            },
             set: set_protocol,
+            ..object!(c"_protocol", protocol)
         },
         Attribute {
             name: c"_sock",
@@ -95,15 +89,6 @@ fn kind_of(stream: &Stream, protocol: &Bound<'_, PyAny>) -> PyResult<ProtocolKin
         Some((intake, taker)) => ProtocolKind::Own(intake, taker),
         None => ProtocolKind::Buffered,
     })
-}
-
-fn read(
-    stream: &Stream,
-    py: Python<'_>,
-    field: impl FnOnce(&State) -> Option<Py<PyAny>>,
-) -> PyResult<Py<PyAny>> {
-    let value = stream.state.with(py, |state| field(state));
-    Ok(value.unwrap_or_else(|| py.None()))
 }
 
 /// Lets `change` take something out of the state, and drops it when the state is free again.

@@ -19,30 +19,6 @@ use crate::transports::own_socket::Kind;
 use crate::transports::sock::Sock;
 use crate::transports::watch::Watched;
 
-/// asyncio's functions, found once.
-struct Asyncio {
-    /// `futures._set_result_unless_cancelled`
-    set_result: Py<PyAny>,
-    /// `base_events._set_nodelay`
-    set_nodelay: Py<PyAny>,
-}
-
-impl Asyncio {
-    fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static ASYNCIO: PyOnceLock<Asyncio> = PyOnceLock::new();
-        ASYNCIO.get_or_try_init(py, || {
-            let find = |module: &str, name: &str| {
-                let found = py.import(module)?.getattr(name)?;
-                Ok::<_, PyErr>(found.unbind())
-            };
-            Ok(Self {
-                set_result: find("asyncio.futures", "_set_result_unless_cancelled")?,
-                set_nodelay: find("asyncio.base_events", "_set_nodelay")?,
-            })
-        })
-    }
-}
-
 /// Make a transport of the connected socket sock, and let the protocol know of it soon.
 ///
 /// The arguments are those of the transport class.
@@ -71,7 +47,9 @@ pub(super) fn open_stream<'py>(
         context.as_ref(),
     )?;
     if let Some(waiter) = waiter {
-        let set_result = &Asyncio::get(py)?.set_result;
+        static SET_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let set_result =
+            SET_RESULT.import(py, "asyncio.futures", "_set_result_unless_cancelled")?;
         let keywords = in_context(py, context.as_ref())?;
         let arguments = (set_result, waiter, py.None());
         r#loop.call_method(intern!(py, "call_soon"), arguments, keywords.as_ref())?;
@@ -195,6 +173,10 @@ fn set_nodelay(py: Python<'_>, stream: &Stream) -> PyResult<()> {
     match tcp_or_other {
         Ok(Some(fd)) => socket::set_nodelay(fd).map_err(|error| os_error(py, error)),
         Ok(None) => Ok(()),
-        Err(sock) => Asyncio::get(py)?.set_nodelay.call1(py, (sock,)).map(drop),
+        Err(sock) => {
+            static SET_NODELAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let set_nodelay = SET_NODELAY.import(py, "asyncio.base_events", "_set_nodelay")?;
+            set_nodelay.call1((sock,)).map(drop)
+        }
     }
 }
