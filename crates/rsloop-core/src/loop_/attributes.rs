@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::LoopBase;
+use super::state::LoopBase;
 
 #[pymethods]
 impl LoopBase {

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
-use super::LoopBase;
+use super::state::LoopBase;
 use crate::py::fastcall::{Args, Method, call_with_keywords, fastcall};
 
 pub(super) fn methods() -> Vec<Method> {

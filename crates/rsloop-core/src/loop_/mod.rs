@@ -9,13 +9,14 @@
 //! | `create` | `create_future`, `create_task` |
 //! | `operations` | `sock_recv` and its kin |
 //! | `watch`, `io` | readers and writers: descriptors and what waits for them |
-//! | `transports` | which transport uses a descriptor |
+//! | `transports`, `in_use` | which transport uses a descriptor, and what refuses a second user |
 //! | `run` | the tick: poll, collect what is due, run it |
 //! | `attributes` | the private attributes that inherited asyncio code reads and writes |
 
 mod attributes;
 mod create;
 mod entry;
+mod in_use;
 mod io;
 mod operations;
 mod run;
@@ -41,7 +42,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         schedule::methods(),
         timers::methods(),
         create::methods(),
-        transports::methods(),
+        in_use::methods(),
         watch::methods(),
         operations::methods(),
     ] {

@@ -10,9 +10,9 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyInt, PyTuple};
 use rsloop_reactor::{Interest, socket};
 
-use super::state::READ_BUFFER_BYTES;
+use super::run::is_fatal_to_loop;
+use super::state::{LoopBase, READ_BUFFER_BYTES};
 use super::watch::descriptor;
-use super::{LoopBase, is_fatal_to_loop};
 use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;

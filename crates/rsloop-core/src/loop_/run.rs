@@ -10,8 +10,8 @@ use pyo3::types::PyCFunction;
 use rsloop_reactor::{Events, Token};
 use rsloop_sched::{Deadline, Poll};
 
-use super::LoopBase;
 use super::entry::{Ready, Turn};
+use super::state::LoopBase;
 use crate::clock;
 use crate::error::os_error;
 use crate::py::handle::replaced::is_run_replaced;

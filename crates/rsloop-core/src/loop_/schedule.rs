@@ -4,8 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::LoopBase;
 use super::entry::Ready;
+use super::state::LoopBase;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};
 

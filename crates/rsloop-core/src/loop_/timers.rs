@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 use rsloop_sched::Deadline;
 
-use super::LoopBase;
 use super::entry::{Ready, Timer};
 use super::schedule::check_callable;
+use super::state::LoopBase;
 use crate::clock;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};

@@ -1,24 +1,12 @@
-//! Which transport uses a descriptor: `_transports`, and what refuses a second user.
+//! Which transport uses a descriptor: `_transports`.
 
 use std::collections::BTreeMap;
 
-use pyo3::exceptions::{PyAttributeError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyIterator, PyList, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyIterator, PyList, PyWeakrefMethods, PyWeakrefReference};
 
-use super::LoopBase;
-use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::gil_cell::GilCell;
-
-pub(super) fn methods() -> Vec<Method> {
-    vec![Method {
-        name: c"_ensure_fd_no_transport",
-        function: fastcall!(LoopBase, "_ensure_fd_no_transport", 1, ensure_fd_no_transport),
-        doc: c"_ensure_fd_no_transport($self, fd)\n--\n\n\
-            Raise RuntimeError when fd, a number or an object with fileno(), is used by a transport.",
-    }]
-}
 
 /// The transports by descriptor, as far as they are alive: where CPython's loop has a
 /// `WeakValueDictionary`, which takes several Python calls for each connection. Programs look
@@ -37,11 +25,19 @@ impl Transports {
         }
     }
 
-    fn find<'py>(&self, py: Python<'py>, fd: i32) -> Option<Bound<'py, PyAny>> {
+    /// The transport that uses `fd`.
+    pub(super) fn find<'py>(&self, py: Python<'py>, fd: i32) -> Option<Bound<'py, PyAny>> {
         let weak = self
             .by_fd
             .with(py, |by_fd| Some(by_fd.get(&fd)?.clone_ref(py)))?;
         weak.bind(py).upgrade()
+    }
+
+    /// Notes that `transport` uses `fd`, as long as it is alive.
+    pub(super) fn remember(&self, transport: &Bound<'_, PyAny>, fd: i32) -> PyResult<()> {
+        let weak = PyWeakrefReference::new(transport)?.unbind();
+        self.replace(transport.py(), fd, Some(weak));
+        Ok(())
     }
 
     /// The transports that are alive, and their descriptors.
@@ -70,9 +66,7 @@ impl Transports {
     }
 
     fn __setitem__(&self, fd: i32, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let weak = PyWeakrefReference::new(transport)?.unbind();
-        self.replace(transport.py(), fd, Some(weak));
-        Ok(())
+        self.remember(transport, fd)
     }
 
     fn __delitem__(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
@@ -123,72 +117,4 @@ fn iterator<'py, T: IntoPyObject<'py>>(
     each: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
 ) -> PyResult<Bound<'py, PyIterator>> {
     PyList::new(py, each)?.try_iter()
-}
-
-fn ensure_fd_no_transport(
-    _: &Bound<'_, PyAny>,
-    this: &LoopBase,
-    args: Args<'_, '_>,
-) -> PyResult<()> {
-    let fd = &*args.leading(0);
-    match number_of(fd)? {
-        Some(number) => this.check_unused(fd, number),
-        None => Ok(()),
-    }
-}
-
-/// The number of `fd` or of its `fileno()`; `None` for a number that no descriptor has.
-fn number_of(fd: &Bound<'_, PyAny>) -> PyResult<Option<i32>> {
-    let py = fd.py();
-    if fd.is_instance_of::<PyInt>() {
-        return Ok(fd.extract().ok());
-    }
-    let number = fd.call_method0(intern!(py, "fileno")).and_then(|number| {
-        match number.is_exact_instance_of::<PyInt>() {
-            true => Ok(number),
-            false => py.get_type::<PyInt>().call1((number,)),
-        }
-    });
-    match number {
-        Ok(number) => Ok(number.extract().ok()),
-        Err(error)
-            if error.is_instance_of::<PyAttributeError>(py)
-                || error.is_instance_of::<PyTypeError>(py)
-                || error.is_instance_of::<PyValueError>(py) =>
-        {
-            Err(PyValueError::new_err(format!(
-                "Invalid file object: {}",
-                fd.repr()?
-            )))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-impl LoopBase {
-    /// Fails when a transport uses the descriptor `fd`.
-    pub(crate) fn check_fd_is_free(&self, py: Python<'_>, fd: i32) -> PyResult<()> {
-        self.check_unused(fd.into_pyobject(py)?.as_any(), fd)
-    }
-
-    fn check_unused(&self, fd: &Bound<'_, PyAny>, number: i32) -> PyResult<()> {
-        let py = fd.py();
-        let Some(transport) = self.transports.get().find(py, number) else {
-            return Ok(());
-        };
-        let closing = transport.call_method0(intern!(py, "is_closing"))?;
-        if closing.is_truthy()? {
-            return Ok(());
-        }
-        Err(PyRuntimeError::new_err(format!(
-            "File descriptor {} is used by transport {}",
-            fd.repr()?,
-            transport.repr()?
-        )))
-    }
-
-    /// Notes that `transport` uses `fd`, as long as it is alive.
-    pub(crate) fn remember_transport(&self, transport: &Bound<'_, PyAny>, fd: i32) -> PyResult<()> {
-        self.transports.get().__setitem__(fd, transport)
-    }
 }

@@ -15,9 +15,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
 use rsloop_reactor::{Interest, Poller, Readiness, Token};
 
-use super::LoopBase;
 use super::entry::{Ready, Turn, Turns};
 use super::io::{Taken, Watcher};
+use super::state::LoopBase;
 use crate::error::os_error;
 use crate::py::fastcall::{Args, Method, fastcall};
 use crate::py::handle::{Call, Handle};

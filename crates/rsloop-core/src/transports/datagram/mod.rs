@@ -22,16 +22,24 @@ use pyo3::types::PyType;
 use crate::loop_::Turns;
 use crate::py::slot::InSlot;
 use crate::py::{attribute, fastcall};
+use crate::transports::watch::{Watch, Watched};
+use state::Datagram;
 
-/// What the loop lets datagram transports do.
-static TURNS: Turns = Turns {
-    readable: receive::run_readable,
-    writable: send::run_writable,
-};
+impl Watched for Datagram {
+    const TURNS: &'static Turns = &Turns {
+        readable: receive::run_readable,
+        writable: send::run_writable,
+    };
+
+    #[inline]
+    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
+        self.state.with(py, |state| access(&mut state.watch))
+    }
+}
 
 /// Adds the class and its functions to `module`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<state::Datagram>()?;
+    module.add_class::<Datagram>()?;
     module.add_function(wrap_pyfunction!(state::open_datagram, module)?)?;
     module.add_function(wrap_pyfunction!(attach_datagram_methods, module)?)
 }
@@ -39,7 +47,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Give a transport class, whose instances keep a Datagram in the slot _datagram, its hot methods.
 #[pyfunction]
 fn attach_datagram_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
-    state::Datagram::slot().adopt(class)?;
+    Datagram::slot().adopt(class)?;
     fastcall::attach(class, send::methods())?;
     fastcall::attach(class, receive::methods())?;
     attribute::attach(class, state::attributes())

@@ -44,7 +44,7 @@ struct Reading {
 /// Takes one datagram, and tells the protocol.
 ///
 /// One in a turn, as in asyncio: what the protocol schedules runs before it gets the next one.
-pub(in crate::transports) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn run_readable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     run(transport, true)
 }
 

@@ -104,7 +104,7 @@ fn is_closing(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyRes
 }
 
 /// Sends what waits, now that there is room, and tells whoever waited for that.
-pub(in crate::transports) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn run_writable(transport: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = transport.py();
     let this = Datagram::of_transport(transport)?;
     let turn = this.state.with(py, |state| {

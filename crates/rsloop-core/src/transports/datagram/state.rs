@@ -7,9 +7,8 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rsloop_sched::LookAhead;
 
-use super::TURNS;
 use super::queue::SendQueue;
-use crate::loop_::{LoopBase, Turns};
+use crate::loop_::LoopBase;
 use crate::py::attribute::Attribute;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
@@ -17,7 +16,7 @@ use crate::py::socket_object::SocketObject;
 use crate::transports::address::Family;
 use crate::transports::fields::{protocol, value};
 use crate::transports::sock::Sock;
-use crate::transports::watch::{Watch, Watched};
+use crate::transports::watch::Watch;
 
 /// Give a transport of the socket sock its state, for good.
 #[pyfunction]
@@ -73,15 +72,6 @@ impl InSlot for Datagram {
     fn slot() -> &'static Slot<Self> {
         static SLOT: Slot<Datagram> = Slot::named("_datagram");
         &SLOT
-    }
-}
-
-impl Watched for Datagram {
-    const TURNS: &'static Turns = &TURNS;
-
-    #[inline]
-    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
-        self.state.with(py, |state| access(&mut state.watch))
     }
 }
 

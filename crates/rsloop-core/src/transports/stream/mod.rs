@@ -32,12 +32,19 @@ use pyo3::types::PyType;
 use crate::loop_::Turns;
 use crate::py::slot::InSlot;
 use crate::py::{attribute, fastcall};
+use crate::transports::watch::{Watch, Watched};
 
-/// What the loop lets stream transports do.
-static TURNS: Turns = Turns {
-    readable: read::run_readable,
-    writable: write::run_writable,
-};
+impl Watched for Stream {
+    const TURNS: &'static Turns = &Turns {
+        readable: read::run_readable,
+        writable: write::run_writable,
+    };
+
+    #[inline]
+    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
+        self.state.with(py, |state| access(&mut state.watch))
+    }
+}
 
 /// Adds the class and its functions to `module`.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

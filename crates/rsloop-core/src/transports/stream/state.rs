@@ -5,14 +5,13 @@ use std::os::fd::RawFd;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 
-use super::TURNS;
 use super::extra::Extra;
 use super::intake::Intake;
-use crate::loop_::{LoopBase, Turns};
+use crate::loop_::LoopBase;
 use crate::py::gil_cell::GilCell;
 use crate::py::slot::{InSlot, Slot};
 use crate::transports::sock::Sock;
-use crate::transports::watch::{Watch, Watched};
+use crate::transports::watch::Watch;
 use crate::transports::write_buffer::WriteBuffer;
 
 /// What CPython's transport keeps in `_closing`, `_conn_lost` and so on, for Rust to reach. The
@@ -104,15 +103,6 @@ impl InSlot for Stream {
     fn slot() -> &'static Slot<Self> {
         static SLOT: Slot<Stream> = Slot::named("_stream");
         &SLOT
-    }
-}
-
-impl Watched for Stream {
-    const TURNS: &'static Turns = &TURNS;
-
-    #[inline]
-    fn watch<R>(&self, py: Python<'_>, access: impl FnOnce(&mut Watch) -> R) -> R {
-        self.state.with(py, |state| access(&mut state.watch))
     }
 }
 
