@@ -50,6 +50,7 @@
 //! | `ports` | finding the port of a loop, by way of `capsule` (rsloop) or `foreign` |
 //! | `capsule` | loops of rsloop, through the C table |
 //! | `foreign`, `wakeup` | all other loops, through a watched descriptor |
+//! | `overdue` | what a loop was asked for, until it comes to it or a thread does |
 //! | `cancel` | how a poll and a cancel on two threads share a future |
 //! | `eager`, `handover` | which futures are polled in the call, and what wakes them after that |
 //! | `executor/` | where `Send` futures run |

@@ -4,7 +4,7 @@
 //! `loop_` that says when they may read and write, `bridge_abi` the loops that it tells extensions
 //! of, a loop the part that it has `shared` with other threads, and all of them `py` (CPython's C
 //! API, raw) and the two crates without Python, `rsloop-sched` and `rsloop-reactor`. What lies below
-//! calls up by tables of functions.
+//! calls up by tables of functions. `clock` and `error` are each one thing that all need.
 
 mod bridge_abi;
 mod clock;

@@ -6,6 +6,8 @@
 //! | `smol` | smol's global executor | smol's threads for them |
 //! | `tokio` | a runtime of tokio's with many threads | the same runtime's threads for them |
 //!
+//! `statics` is what the first two have in common.
+//!
 //! A child made by `fork` has none of its parent's threads. There a runtime of tokio's is built
 //! anew, as is an executor whose [`after_fork`](Executor::after_fork) says how; `Send` futures are
 //! refused where that cannot be, and blocking calls run on threads of their own.

@@ -5,6 +5,19 @@
 //! for what it has no form for: vectorcall methods that parse their own arguments, objects that
 //! stay out of the garbage collector while they are queued, heap types over a Python base that has
 //! a layout of its own.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `fastcall` | methods that parse their own arguments |
+//! | `attribute` | attributes that Rust keeps, as C descriptors |
+//! | `slot` | the Rust state of a Python object |
+//! | `gil_cell` | state that is touched while attached only |
+//! | `handle` | what the loop queues: `Handle` and `TimerHandle` |
+//! | `socket_object` | what a `socket.socket` is, read from its memory |
+//! | `buffer`, `bytes`, `piece` | bytes: borrowed, new, kept until they are written |
+//! | `context`, `handled` | context variables, and the exception that is being handled |
+//! | `audit` | what audit hooks expect to hear of |
+//! | `interpreter`, `ending` | the interpreter as a whole, and threads when it exits |
 
 pub(crate) mod attribute;
 pub(crate) mod audit;

@@ -1,5 +1,11 @@
 //! The system calls. Each operating system's file provides the same names.
 //!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `epoll`, `eventfd` | those of Linux |
+//! | `kqueue`, `pipe` | those of macOS and the BSDs |
+//! | `buffer` | the buffer that a wait fills |
+//!
 //! - `Selector`: `new`, `add`, `modify`, `remove`, `wait`, with the contract of [`crate::Poller`].
 //! - `RawEvent` and `decode`: what `Selector::wait` fills its room with.
 //! - `GRANULARITY`: what `Selector::wait` counts timeouts in.
