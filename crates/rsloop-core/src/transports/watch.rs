@@ -9,6 +9,7 @@ use rsloop_reactor::Interest;
 
 use crate::loop_::{LoopBase, Turns};
 use crate::py::context;
+use crate::py::fastcall::Args;
 
 /// The part of a transport's state that the loop is told.
 pub(super) struct Watch {
@@ -109,9 +110,18 @@ pub(super) trait Watched {
     }
 }
 
+/// The body of a transport's `_add_reader`.
+pub(super) fn add_reader<W: Watched>(
+    slf: &Bound<'_, PyAny>,
+    this: &W,
+    _: Args<'_, '_>,
+) -> PyResult<()> {
+    this.begin_reading(slf, context_for_io(slf)?)
+}
+
 /// The context for protocol calls that follow from this one: given to the transport (3.15),
 /// or a copy of the current one.
-pub(super) fn context_for_io(slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+fn context_for_io(slf: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     if cfg!(Py_3_15) {
         let given = slf.getattr(intern!(py, "_context"))?;

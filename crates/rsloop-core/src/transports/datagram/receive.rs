@@ -11,12 +11,12 @@ use rsloop_reactor::datagram;
 use super::state::Datagram;
 use crate::error::{is_transient, is_transient_exception, os_error};
 use crate::loop_::{LoopBase, report_call};
-use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::fastcall::{Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{bytes, context};
 use crate::transports::address::{self, Family};
 use crate::transports::failure::fatal;
-use crate::transports::watch::{Watched, context_for_io};
+use crate::transports::watch::add_reader;
 
 pub(super) fn methods() -> Vec<Method> {
     vec![Method {
@@ -25,10 +25,6 @@ pub(super) fn methods() -> Vec<Method> {
         doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
             Begin to read, unless paused or closing. Inherited code calls this.",
     }]
-}
-
-fn add_reader(slf: &Bound<'_, PyAny>, this: &Datagram, _: Args<'_, '_>) -> PyResult<()> {
-    this.begin_reading(slf, context_for_io(slf)?)
 }
 
 /// What an event for reading needs, taken out of the state at once.

@@ -17,11 +17,11 @@ use super::intake::Intake;
 use super::state::{ProtocolKind, Stream};
 use crate::error::{is_transient, os_error};
 use crate::loop_::LoopBase;
-use crate::py::fastcall::{Args, Method, fastcall};
+use crate::py::fastcall::{Method, fastcall};
 use crate::py::slot::InSlot;
 use crate::py::{buffer, bytes, context};
 use crate::transports::failure::{fatal, or_fatal};
-use crate::transports::watch::{Watched, context_for_io};
+use crate::transports::watch::add_reader;
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
 
@@ -32,10 +32,6 @@ pub(super) fn methods() -> Vec<Method> {
         doc: c"_add_reader($self, fd, callback, /, *args)\n--\n\n\
             Begin to read, unless paused or closing. Inherited code calls this.",
     }]
-}
-
-fn add_reader(slf: &Bound<'_, PyAny>, this: &Stream, _: Args<'_, '_>) -> PyResult<()> {
-    this.begin_reading(slf, context_for_io(slf)?)
 }
 
 /// What an event for reading needs, taken out of the state at once.
