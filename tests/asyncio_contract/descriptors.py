@@ -1,4 +1,4 @@
-"""A process that runs out of descriptors."""
+"""Descriptors: a process that runs out of them, and one that is written to until it is full."""
 
 import contextlib
 import os
@@ -25,3 +25,16 @@ def few_descriptors(left: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for descriptor in held:
             os.close(descriptor)
+
+
+def fill(descriptor: int) -> int:
+    """Write to the non-blocking `descriptor` until it is full; return how many bytes that took."""
+    written = 0
+    # Ever smaller pieces: a socket that refuses a large one may still take one byte.
+    for size in (65536, 1024, 1):
+        while True:
+            try:
+                written += os.write(descriptor, b"-" * size)
+            except BlockingIOError:
+                break
+    return written

@@ -44,15 +44,3 @@ async def write_to(
     """Return a transport that writes, and its protocol."""
     loop = asyncio.get_running_loop()
     return await loop.connect_write_pipe(protocol, os.fdopen(descriptor, "wb", 0))
-
-
-def fill(descriptor: int) -> int:
-    """Write until the non-blocking pipe is full; return how many bytes that took."""
-    written = 0
-    for size in (65536, 1024, 1):
-        while True:
-            try:
-                written += os.write(descriptor, b"-" * size)
-            except BlockingIOError:
-                break
-    return written

@@ -1,10 +1,11 @@
 """Protocols that record what the transport tells them, and let a test wait for it."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from typing import Any
+
+from .descriptors import fill
 
 
 class Calls:
@@ -31,12 +32,11 @@ class Calls:
             await waiter
 
 
-class Recorder(Calls, asyncio.Protocol):
-    """Records the calls of a stream transport and the bytes received."""
+class Connection(Calls, asyncio.BaseProtocol):
+    """Records the beginning and the end of a connection, and keeps the bytes received."""
 
-    def __init__(self, *, keep_open_at_eof: bool | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.keep_open_at_eof = keep_open_at_eof
         self.data = bytearray()
         self.lost: asyncio.Future[Exception | None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
@@ -51,6 +51,23 @@ class Recorder(Calls, asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.note("connection_made")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.note("connection_lost")
+        self.lost.set_result(exc)
+
+    async def received(self, count: int) -> bytes:
+        """Wait for `count` bytes in all, and return everything received."""
+        await self.until(lambda: len(self.data) >= count)
+        return bytes(self.data)
+
+
+class Recorder(Connection, asyncio.Protocol):
+    """Records the calls of a stream transport and the bytes received."""
+
+    def __init__(self, *, keep_open_at_eof: bool | None = None) -> None:
+        super().__init__()
+        self.keep_open_at_eof = keep_open_at_eof
 
     def data_received(self, data: bytes) -> None:
         assert type(data) is bytes
@@ -68,37 +85,14 @@ class Recorder(Calls, asyncio.Protocol):
     def resume_writing(self) -> None:
         self.note("resume_writing")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.note("connection_lost")
-        self.lost.set_result(exc)
 
-    async def received(self, count: int) -> bytes:
-        """Wait for `count` bytes in all, and return everything received."""
-        await self.until(lambda: len(self.data) >= count)
-        return bytes(self.data)
-
-
-class BufferedRecorder(Calls, asyncio.BufferedProtocol):
+class BufferedRecorder(Connection, asyncio.BufferedProtocol):
     """As `Recorder`, with a buffer of its own of `size` bytes."""
 
     def __init__(self, size: int = 16) -> None:
         super().__init__()
-        self.data = bytearray()
         self.hints: list[int] = []
-        self.lost: asyncio.Future[Exception | None] = self._loop.create_future()
         self.buffer = bytearray(size)
-        self._transport: asyncio.Transport | None = None
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The transport given to connection_made."""
-        assert self._transport is not None
-        return self._transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self.note("connection_made")
 
     def get_buffer(self, sizehint: int) -> Any:
         self.hints.append(sizehint)
@@ -113,28 +107,10 @@ class BufferedRecorder(Calls, asyncio.BufferedProtocol):
         self.note("eof_received")
         return None
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.note("connection_lost")
-        self.lost.set_result(exc)
-
-    async def received(self, count: int) -> bytes:
-        """Wait for `count` bytes in all, and return everything received."""
-        await self.until(lambda: len(self.data) >= count)
-        return bytes(self.data)
-
 
 def fill_kernel_buffer(transport: asyncio.Transport) -> int:
     """Write behind the transport's back until the kernel takes no more; return the count."""
-    descriptor = transport.get_extra_info("socket").fileno()
-    written = 0
-    # Ever smaller pieces: a socket that refuses a large one may still take one byte.
-    for size in (65536, 1024, 1):
-        while True:
-            try:
-                written += os.write(descriptor, b"-" * size)
-            except BlockingIOError:
-                break
-    return written
+    return fill(transport.get_extra_info("socket").fileno())
 
 
 def reset(peer: socket.socket) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from .conftest import Run, stdlib_fault
-from .pipes import WritePipe, fill, read_from, write_to
+from .descriptors import fill
+from .pipes import WritePipe, read_from, write_to
 
 
 def test_types(run: Run) -> None:
