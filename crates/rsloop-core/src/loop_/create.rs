@@ -6,7 +6,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
 use super::state::LoopBase;
-use crate::py::fastcall::{Args, Method, call_with_keywords, fastcall};
+use crate::py::call::call_with_keywords;
+use crate::py::fastcall::{Args, Method, fastcall};
 
 pub(super) fn methods() -> Vec<Method> {
     vec![

@@ -8,7 +8,8 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyType, PyTypeMethods};
 use pyo3::{Borrowed, Bound, Py, PyAny, PyResult, Python, ffi};
 
-use super::fastcall::{Receiver, guarded, panicked, raise};
+use super::fastcall::Receiver;
+use super::guard::{guarded, panicked, raise};
 
 /// One attribute, which `R` keeps.
 pub(crate) struct Attribute<R> {

@@ -8,7 +8,9 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `fastcall` | methods that parse their own arguments |
+//! | `fastcall`, `args` | methods that parse their own arguments |
+//! | `call` | calls with keyword arguments |
+//! | `guard` | what stands between the interpreter and code that it calls |
 //! | `attribute` | attributes that Rust keeps, as C descriptors |
 //! | `slot` | the Rust state of a Python object |
 //! | `gil_cell` | state that is touched while attached only |
@@ -19,15 +21,18 @@
 //! | `audit` | what audit hooks expect to hear of |
 //! | `interpreter`, `ending` | the interpreter as a whole, and threads when it exits |
 
+mod args;
 pub(crate) mod attribute;
 pub(crate) mod audit;
 pub(crate) mod buffer;
 pub(crate) mod bytes;
+pub(crate) mod call;
 pub(crate) mod context;
 #[cfg(threads_unwind)]
 pub(crate) mod ending;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
+mod guard;
 pub(crate) mod handle;
 pub(crate) mod handled;
 pub(crate) mod interpreter;

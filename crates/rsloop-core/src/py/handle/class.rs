@@ -15,7 +15,7 @@ use super::fields::{empty, release_all, take, traverse_call};
 use super::memory::{
     FREE_HANDLES, FREE_TIMERS, HandleClasses, HandleObject, INHERITED_SLOTS, TimerObject,
 };
-use crate::py::fastcall::guarded;
+use crate::py::guard::guarded;
 
 /// Makes the classes and adds them to `module`.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
