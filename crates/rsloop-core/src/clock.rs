@@ -21,6 +21,7 @@ pub(crate) fn now_secs() -> f64 {
 /// A counter of time in units of its own; it may jump between processors.
 #[cfg(target_arch = "x86_64")]
 #[inline]
+#[expect(unsafe_code, reason = "an instruction without a safe form")]
 pub(crate) fn ticks() -> u64 {
     // SAFETY: every x86-64 processor has the time-stamp counter.
     unsafe { core::arch::x86_64::_rdtsc() }

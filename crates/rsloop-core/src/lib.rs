@@ -6,11 +6,16 @@
 //! API, raw) and the two crates without Python, `rsloop-sched` and `rsloop-reactor`. What lies below
 //! calls up by tables of functions. `clock` and `error` are each one thing that all need.
 
+#![deny(unsafe_code)]
+
+#[expect(unsafe_code, reason = "extensions call it from C")]
 mod bridge_abi;
 mod clock;
 mod error;
 mod loop_;
+#[expect(unsafe_code, reason = "it is CPython's C API")]
 mod py;
+#[expect(unsafe_code, reason = "jobs are extensions' own memory")]
 mod shared;
 mod tls;
 mod transports;

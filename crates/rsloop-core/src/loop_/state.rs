@@ -73,6 +73,7 @@ impl Flag {
     }
 }
 
+#[expect(unsafe_code, reason = "the loop's methods are attached to its class")]
 impl Receiver for LoopBase {
     #[inline]
     unsafe fn of<'a>(object: Borrowed<'a, '_, PyAny>) -> PyResult<&'a Self> {

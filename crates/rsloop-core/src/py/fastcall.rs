@@ -123,6 +123,7 @@ macro_rules! fastcall {
         $crate::py::fastcall::fastcall!(@ $receiver, ($name, AtLeast($count), $body))
     };
     (@ $receiver:ty, ($name:literal, $arity:ident($count:literal), $body:path)) => {{
+        #[expect(unsafe_code, reason = "the interpreter calls it")]
         unsafe extern "C" fn method(
             slf: *mut ::pyo3::ffi::PyObject,
             arguments: *const *mut ::pyo3::ffi::PyObject,

@@ -18,8 +18,10 @@
 //! | `backlog` | what was written before the session could take it |
 
 mod backlog;
+#[expect(unsafe_code, reason = "OpenSSL is called from here")]
 mod direct;
 mod incoming;
+#[expect(unsafe_code, reason = "OpenSSL's functions are looked up by name")]
 mod libssl;
 mod members;
 mod occupied;
