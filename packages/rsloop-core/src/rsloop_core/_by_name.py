@@ -60,21 +60,19 @@ def _remove_writer(self: LoopBase, fd: Any) -> object:
     return LoopBase._remove_writer(self, fd)
 
 
-def write(self: StreamTransport | SSLTransport | _UnixWritePipeTransport, data: Any) -> None:
-    if isinstance(self, SSLTransport):
-        SSLTransport.write(self, data)
-    elif isinstance(self, _UnixWritePipeTransport):
-        _UnixWritePipeTransport.write(self, data)
-    else:
-        StreamTransport.write(self, data)
+def write(self: Any, data: Any) -> None:
+    _ours(self).write(self, data)
 
 
-def writelines(self: StreamTransport | SSLTransport, list_of_data: Iterable[Any]) -> None:
-    if isinstance(self, SSLTransport):
-        SSLTransport.writelines(self, list_of_data)
-    else:
-        StreamTransport.writelines(self, list_of_data)
+def writelines(self: Any, list_of_data: Iterable[Any]) -> None:
+    _ours(self).writelines(self, list_of_data)
 
 
 def sendto(self: DatagramTransport, data: Any, addr: Any = None) -> None:
     DatagramTransport.sendto(self, data, addr)
+
+
+def _ours(transport: Any) -> Any:
+    """Return the class of ours that a transport is of."""
+    kinds = (StreamTransport, SSLTransport, _UnixWritePipeTransport)
+    return next(kind for kind in kinds if isinstance(transport, kind))

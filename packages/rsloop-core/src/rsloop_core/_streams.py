@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class _Names:
+class _Sslproto:
     """What stands for the module asyncio.sslproto."""
 
     SSLProtocol = SSLProtocol
@@ -70,4 +70,4 @@ class Streams(asyncio.SelectorEventLoop):
         return ssl_protocol._get_app_transport()
 
     #: CPython's own, of whichever version runs, with our protocol where it names asyncio's.
-    start_tls = _with_names(asyncio.BaseEventLoop.start_tls, sslproto=_Names)
+    start_tls = _with_names(asyncio.BaseEventLoop.start_tls, sslproto=_Sslproto)
