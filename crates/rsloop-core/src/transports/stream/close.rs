@@ -3,9 +3,9 @@
 use pyo3::exceptions::PyConnectionError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict};
 use rsloop_reactor::Interest;
 
+use super::soon::{call_soon, context_for_later};
 use super::state::{Losing, ProtocolKind, Stream};
 use crate::loop_::report_call;
 use crate::py::context;
@@ -209,17 +209,15 @@ impl Stream {
         let (loop_, context) = self.state.with(py, |state| {
             let loop_ = state.watch.loop_.as_ref().map(|loop_| loop_.clone_ref(py));
             let context = state.context.as_ref();
-            (loop_, context.map(|context| context.clone_ref(py)))
+            (loop_, context.map(|context| context.bind(py).clone()))
         });
         let Some(loop_) = loop_ else { return Ok(()) };
         if !loop_.get().is_in_debug_mode() {
             loop_.get().check_closed()?;
-            let context = match context {
-                Some(context) => context,
-                None => context::copy_current(py)?.unbind(),
-            };
-            let error = error.clone().unbind();
-            let losing = Some(Losing { context, error });
+            let losing = Some(Losing {
+                context: context_for_later(py, context.as_ref())?,
+                error: error.clone().unbind(),
+            });
             let replaced = self
                 .state
                 .with(py, |state| std::mem::replace(&mut state.losing, losing));
@@ -228,12 +226,7 @@ impl Stream {
             return Ok(());
         }
         let lost = slf.getattr(intern!(py, "_call_connection_lost"))?;
-        let keywords: Option<Bound<'_, PyDict>> = match context {
-            Some(context) => Some([(intern!(py, "context"), context)].into_py_dict(py)?),
-            None => None,
-        };
-        let call_soon = loop_.bind(py).getattr(intern!(py, "call_soon"))?;
-        call_soon.call((lost, error), keywords.as_ref()).map(drop)
+        call_soon(loop_.bind(py), (lost, error), context.as_ref())
     }
 
     /// Tells the protocol, and lets go of the socket.

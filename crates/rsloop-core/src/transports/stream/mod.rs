@@ -11,6 +11,7 @@
 //! | `read` | from readiness to `data_received` |
 //! | `write` | from `write` to the kernel, and flow control |
 //! | `close` | pausing, and the way to `connection_lost` |
+//! | `soon` | what the loop is to do soon, and in which context |
 
 mod attributes;
 mod close;
@@ -19,6 +20,7 @@ mod info;
 pub(crate) mod intake;
 mod open;
 mod read;
+mod soon;
 mod state;
 mod write;
 

@@ -5,11 +5,12 @@ use std::os::fd::RawFd;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyDict};
+use pyo3::types::PyDict;
 use rsloop_reactor::socket;
 
 use super::attributes::set_protocol;
 use super::extra::Extra;
+use super::soon::{call_soon, context_for_later};
 use super::state::{Opening, Stream};
 use crate::error::os_error;
 use crate::loop_::{LoopBase, report_call};
@@ -50,9 +51,7 @@ pub(super) fn open_stream<'py>(
         static SET_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let set_result =
             SET_RESULT.import(py, "asyncio.futures", "_set_result_unless_cancelled")?;
-        let keywords = in_context(py, context.as_ref())?;
-        let arguments = (set_result, waiter, py.None());
-        r#loop.call_method(intern!(py, "call_soon"), arguments, keywords.as_ref())?;
+        call_soon(r#loop, (set_result, waiter, py.None()), context.as_ref())?;
     }
     Ok(())
 }
@@ -103,21 +102,15 @@ fn announce(
     // Here, as in asyncio, so that a factory which has returned no protocol is told.
     let made = protocol.getattr(intern!(py, "connection_made"))?;
     if loop_.get().is_in_debug_mode() {
-        let call_soon = loop_.getattr(intern!(py, "call_soon"))?;
-        let keywords = in_context(py, context)?;
-        call_soon.call((made, transport), keywords.as_ref())?;
+        call_soon(loop_, (made, transport), context)?;
         let begin = transport.getattr(intern!(py, "_add_reader"))?;
-        return call_soon.call((begin,), keywords.as_ref()).map(drop);
+        return call_soon(loop_, (begin,), context);
     }
     loop_.get().check_closed()?;
-    let copy = || match context {
-        Some(context) => Ok(context.clone().unbind()),
-        None => context::copy_current(py).map(Bound::unbind),
-    };
     let opening = Opening {
         made: made.unbind(),
-        context: copy()?,
-        read_context: copy()?,
+        context: context_for_later(py, context)?,
+        read_context: context_for_later(py, context)?,
     };
     stream.state.with(py, |state| state.opening = Some(opening));
     loop_.get().queue_turn(run_opened, transport);
@@ -142,15 +135,6 @@ fn run_opened(transport: &Bound<'_, PyAny>) -> PyResult<()> {
         told.or_else(|error| report_call(loop_.bind(py), made, Some(transport), context, error));
     // Whatever the protocol has said to that.
     told.and(stream.begin_reading(transport, opening.read_context))
-}
-
-fn in_context<'py>(
-    py: Python<'py>,
-    context: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
-    context
-        .map(|context| [(intern!(py, "context"), context)].into_py_dict(py))
-        .transpose()
 }
 
 /// Lets small writes go out at once, where the socket is one of TCP.
