@@ -70,6 +70,20 @@ SCRIPTS = {
         threading.Thread(target=lambda: runner.run(main()), daemon=True).start()
         busy.wait()
     """,
+    "loops in daemon threads": """
+        def run(local):
+            async def go_on():
+                while True:
+                    ended = asyncio.get_running_loop().create_future()
+                    ended.set_result(None)
+                    await bridge_tests.call_after(ended, bool, local)
+            # No future is started any more.
+            with contextlib.suppress(RuntimeError):
+                asyncio.Runner(loop_factory=module.new_event_loop).run(go_on())
+        for local in (True, False, True):
+            threading.Thread(target=run, args=(local,), daemon=True).start()
+        time.sleep(0.1)
+    """,
     "Python's part ends during the exit": """
         def end():
             ended.set_result(None)
@@ -84,7 +98,7 @@ SCRIPTS = {
     """,
 }
 PROLOGUE = """
-import asyncio, atexit, importlib, sys, threading, time, warnings
+import asyncio, atexit, contextlib, importlib, sys, threading, time, warnings
 import bridge_tests
 warnings.simplefilter("ignore", ResourceWarning)
 module = importlib.import_module(sys.argv[1])

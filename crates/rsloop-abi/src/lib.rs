@@ -20,9 +20,11 @@
 
 #![warn(missing_docs)]
 
+mod ending;
 mod job;
 mod table;
 
+pub use ending::let_ending_threads_hang;
 pub use job::{Job, JobFn, JobRunFn};
 pub use table::{Api, Loop, PyObject};
 

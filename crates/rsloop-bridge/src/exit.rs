@@ -55,6 +55,9 @@ pub(crate) fn register(py: Python<'_>) -> PyResult<()> {
         .get_or_try_init(py, || {
             fork::register(py)?;
             fork::call_in_children(wrap_pyfunction!(forget_polls, py)?)?;
+            if py.version_info() < (3, 14) {
+                rsloop_abi::let_ending_threads_hang();
+            }
             let hook = wrap_pyfunction!(stop_polling, py)?;
             py.import("atexit")?.call_method1("register", (hook,))?;
             Ok(())

@@ -25,8 +25,9 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     py::interpreter::require_main(module.py())?;
-    #[cfg(threads_unwind)]
-    py::ending::let_threads_hang();
+    if module.py().version_info() < (3, 14) {
+        rsloop_abi::let_ending_threads_hang();
+    }
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     py::handle::class::add_to(module)?;
     shared::add_to(module)?;

@@ -28,8 +28,6 @@ pub(crate) mod buffer;
 pub(crate) mod bytes;
 pub(crate) mod call;
 pub(crate) mod context;
-#[cfg(threads_unwind)]
-pub(crate) mod ending;
 pub(crate) mod fastcall;
 pub(crate) mod gil_cell;
 mod guard;
