@@ -65,6 +65,8 @@ class SSLProtocol(sslproto.SSLProtocol):
     _ssl_writing_paused = _in_tls("ssl_writing_paused")
     _conn_lost = _in_tls("conn_lost")
 
+    _outgoing: ssl.MemoryBIO
+
     #: Inherited code looks whether it is empty, and clears it.
     _write_backlog = set_by_inherited_code(lambda self: self._tls)
     _write_buffer_size = set_by_inherited_code(lambda self: len(self._tls))
@@ -118,6 +120,10 @@ class SSLProtocol(sslproto.SSLProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the application's protocol, and let go of everything."""
+        # What is left to send is forgotten. Inherited code would do that whether or not another
+        # thread is inside of the session, and so of this, too.
+        self._tls.in_turn(self._outgoing.read)
+        self._outgoing = ssl.MemoryBIO()
         try:
             super().connection_lost(exc)
         finally:
