@@ -5,6 +5,7 @@ import contextvars
 import gc
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -116,6 +117,22 @@ def test_the_exception_is_being_handled_while_its_handler_runs(loop: Loop, kind:
     assert sorted(handled, key=lambda each: each is None) == [error, None]
     assert contexts[1]["message"] == "Unhandled error in exception handler"
     assert contexts[1]["exception"].__context__ is error
+
+
+@pytest.mark.parametrize("name", ["call_soon", "call_soon_threadsafe", "call_later"])
+def test_what_cannot_be_called_fails_when_it_runs(loop: Loop, name: str) -> None:
+    contexts: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: contexts.append(context))
+    schedule: Callable[..., asyncio.Handle] = getattr(loop, name)
+    leading = (0,) if name == "call_later" else ()
+    handle = schedule(*leading, 7, "argument")
+    assert " 7(" in repr(handle)
+    run_turns(loop, 2)
+    [context] = contexts
+    assert context["message"].startswith("Exception in callback 7(")
+    assert context["handle"] is handle
+    assert isinstance(context["exception"], TypeError)
+    assert str(context["exception"]) == "'int' object is not callable"
 
 
 def test_handler_runs_in_the_context_of_the_callback(loop: Loop) -> None:

@@ -77,9 +77,11 @@ SCRIPTS = {
                     ended = asyncio.get_running_loop().create_future()
                     ended.set_result(None)
                     await bridge_tests.call_after(ended, bool, local)
-            # No future is started any more.
-            with contextlib.suppress(RuntimeError):
-                asyncio.Runner(loop_factory=module.new_event_loop).run(go_on())
+            runner = asyncio.Runner(loop_factory=module.new_event_loop)
+            try:
+                runner.run(go_on())
+            except RuntimeError:
+                threading.Event().wait()  # no future is started any more
         for local in (True, False, True):
             threading.Thread(target=run, args=(local,), daemon=True).start()
         time.sleep(0.1)
@@ -98,7 +100,7 @@ SCRIPTS = {
     """,
 }
 PROLOGUE = """
-import asyncio, atexit, contextlib, importlib, sys, threading, time, warnings
+import asyncio, atexit, importlib, sys, threading, time, warnings
 import bridge_tests
 warnings.simplefilter("ignore", ResourceWarning)
 module = importlib.import_module(sys.argv[1])

@@ -1,6 +1,5 @@
 //! `call_soon` and `call_soon_threadsafe`, and the hooks by which inherited code queues a handle.
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -17,10 +16,9 @@ pub(super) fn methods() -> Vec<Method> {
             doc: c"call_soon($self, callback, /, *args, context=None)\n--\n\n\
                 Run callback(*args) in the next tick, after everything queued before.\n\n\
                 context is the contextvars.Context to run in, by default a copy of the current one. Returns\n\
-                the Handle that cancels it. Raises RuntimeError when the loop is closed, TypeError when\n\
-                callback cannot be called. Not thread-safe. Follows asyncio.loop.call_soon.\n\n\
-                Differs: a callback that cannot be called is refused here in any mode, not only in\n\
-                debug mode.",
+                the Handle that cancels it. Raises RuntimeError when the loop is closed and, in debug mode,\n\
+                TypeError when callback cannot be called, which otherwise shows when it runs. Not\n\
+                thread-safe. Follows asyncio.loop.call_soon.",
         },
         Method {
             name: c"call_soon_threadsafe",
@@ -97,10 +95,8 @@ impl LoopBase {
         method: &str,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let callback = args.leading(0);
         let context = args.context(method)?;
         self.check_closed()?;
-        check_callable(&callback, method)?;
         // From 3.14 on, handles of this method lock: another thread may cancel them.
         let locking = cfg!(Py_3_14) && method == "call_soon_threadsafe";
         if locking || self.debug.get() {
@@ -110,7 +106,7 @@ impl LoopBase {
                 .map(Bound::unbind);
         }
         let call = Call {
-            callback: callback.as_ptr(),
+            callback: args.leading(0).as_ptr(),
             arguments: args.tail(1),
         };
         let handle = Handle::new(py, &call, context)?;
@@ -131,31 +127,4 @@ impl LoopBase {
         };
         self.ready.with(py, |ready| ready.push(entry));
     }
-}
-
-/// Refuses what could only fail later, when nobody can tell any more who asked for it.
-#[inline(always)]
-pub(super) fn check_callable(callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-    if callback.is_callable() {
-        Ok(())
-    } else {
-        Err(not_callable(callback, method))
-    }
-}
-
-#[cold]
-fn not_callable(callback: &Bound<'_, PyAny>, method: &str) -> PyErr {
-    let py = callback.py();
-    let is_coroutine = py
-        .import("asyncio.coroutines")
-        .and_then(|coroutines| coroutines.call_method1("iscoroutine", (callback,)))
-        .and_then(|answer| answer.is_truthy());
-    let message = match (is_coroutine, callback.repr()) {
-        (Ok(true), _) => format!("coroutines cannot be used with {method}()"),
-        (Ok(false), Ok(repr)) => {
-            format!("a callable object was expected by {method}(), got {repr}")
-        }
-        (Err(error), _) | (_, Err(error)) => return error,
-    };
-    PyTypeError::new_err(message)
 }

@@ -9,7 +9,6 @@ use pyo3::types::{PyFloat, PyInt};
 use rsloop_sched::Deadline;
 
 use super::entry::{Ready, Timer};
-use super::schedule::check_callable;
 use super::state::LoopBase;
 use crate::clock;
 use crate::py::fastcall::{Args, Method, fastcall};
@@ -30,8 +29,8 @@ pub(super) fn methods() -> Vec<Method> {
                 Run callback(*args) after delay seconds.\n\n\
                 delay is a number of seconds; infinity never comes. context is the contextvars.Context to run\n\
                 in, by default a copy of the current one. Returns the TimerHandle that cancels it. Raises\n\
-                RuntimeError when the loop is closed, TypeError when delay is no number or callback cannot be\n\
-                called. Not thread-safe. Follows asyncio.loop.call_later.\n\n\
+                RuntimeError when the loop is closed, TypeError when delay is no number or, in debug mode,\n\
+                callback cannot be called. Not thread-safe. Follows asyncio.loop.call_later.\n\n\
                 Differs: timers that are due at the same time run in the order they were made in.",
         },
         Method {
@@ -143,17 +142,15 @@ impl LoopBase {
         when: f64,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let callback = args.leading(1);
         let context = args.context(method)?;
         self.check_closed()?;
-        check_callable(&callback, method)?;
         if self.debug.get() {
             let debug = slf.getattr(intern!(py, "_call_at_by_asyncio"))?;
             let prefix = (method, when).into_pyobject(py)?.into_any();
             return args.forward(&debug, &prefix).map(Bound::unbind);
         }
         let call = Call {
-            callback: callback.as_ptr(),
+            callback: args.leading(1).as_ptr(),
             arguments: args.tail(2),
         };
         let handle = Handle::new_timer(py, &call, context, when, slf)?;
