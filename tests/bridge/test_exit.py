@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from pathlib import Path
 
@@ -114,6 +115,9 @@ runner = asyncio.Runner(loop_factory=lambda: loop)
 def test_exit_is_silent(loop: str, script: str) -> None:
     if loop == "uvloop":
         pytest.importorskip(loop)
+    if "daemon" in script and loop == "deaf" and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        # The threads look into sys.modules, and so does the exit.
+        pytest.skip("CPython hangs at exit when a thread that ends is given a lock of an object's")
     source = PROLOGUE + textwrap.dedent(script)
     for _ in range(3):
         done = subprocess.run(
