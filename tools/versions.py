@@ -115,9 +115,11 @@ def bump_a_copy() -> None:
         bumped = Path(folder, "Cargo.toml").read_text(encoding="utf-8")
         if f'"{version()}"' in bumped:
             sys.exit("Cargo.toml: still states the old version after the bump")
-        # Cargo itself agrees that the lock file is up to date.
-        command = ["cargo", "metadata", "--locked", "--format-version=1"]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        # Cargo itself agrees that the lock files are up to date.
+        for lock in locks():
+            manifest = f"--manifest-path={lock.with_name('Cargo.toml')}"
+            command = ["cargo", "update", "--workspace", "--locked", "--quiet", manifest]
+            subprocess.run(command, cwd=folder, check=True)
 
 
 def main() -> None:
