@@ -1,10 +1,13 @@
 //! The exceptions that the bridge itself raises.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::{PyErr, create_exception};
+use pyo3::{PyErr, PyResult, create_exception};
 
 create_exception!(
     rsloop_bridge,
@@ -17,6 +20,14 @@ create_exception!(
 /// Needs no attachment to Python: the exception is made when it is first looked at.
 pub(crate) fn caught<R>(body: impl FnOnce() -> R) -> Result<R, PyErr> {
     catch_unwind(AssertUnwindSafe(body)).map_err(from_panic)
+}
+
+/// Polls a future of the extension's; its panic is its result.
+pub(crate) fn poll_caught<F, T>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<PyResult<T>>
+where
+    F: Future<Output = PyResult<T>>,
+{
+    caught(|| future.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic)))
 }
 
 /// Drops a value of the extension's; its panic is returned.

@@ -88,12 +88,12 @@ where
         self.scheduled.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(&self));
         let polled = locals.within(py, || {
-            let visit = future.visit(|future| {
-                let polled = executor::enter().and_then(|_entered| {
+            let visit = future.visit(|future| match executor::enter() {
+                Ok(_entered) => {
                     let mut cx = Context::from_waker(&waker);
-                    error::caught(|| future.as_mut().poll(&mut cx))
-                });
-                polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
+                    error::poll_caught(future.as_mut(), &mut cx)
+                }
+                Err(error) => Poll::Ready(Err(error)),
             });
             match visit {
                 Visit::Used(Poll::Ready(output)) => {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-use super::{SendTask, poll_caught};
+use super::SendTask;
 use crate::awaitable::Settled;
 use crate::context::TaskLocals;
 use crate::eager::{Record, SLOW};
@@ -40,7 +40,7 @@ where
     };
     let polled = py.detach(|| {
         let polled = waker.poll(locals, Record::of::<F>(), SLOW, |cx| {
-            poll_caught(future.as_mut(), cx)
+            error::poll_caught(future.as_mut(), cx)
         });
         PyResult::Ok(match polled? {
             // Dropped before the conversion, which may run any code of Python's.

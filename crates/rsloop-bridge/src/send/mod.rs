@@ -98,14 +98,6 @@ where
     Ok(awaitable.into_any())
 }
 
-/// Polls, and makes a panic a result.
-fn poll_caught<F, T>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<PyResult<T>>
-where
-    F: Future<Output = PyResult<T>>,
-{
-    error::caught(|| future.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic)))
-}
-
 /// A future that the executor polls, until its result is on its way to the loop.
 struct SendTask<F, T> {
     link: Link,
@@ -160,7 +152,7 @@ where
             let Stage::Running(future) = stage else {
                 return Poll::Ready(());
             };
-            poll_caught(future.as_mut(), cx).map(|output| {
+            error::poll_caught(future.as_mut(), cx).map(|output| {
                 let finished = std::mem::replace(stage, Stage::Done(output.map_err(Box::new)));
                 let dropped = error::drop_caught(finished);
                 if let (Err(panic), Stage::Done(Ok(_))) = (dropped, &stage) {
