@@ -41,7 +41,7 @@ impl LoopBase {
             self.own_poller(slf.py())?;
             slf.call_method0(intern!(slf.py(), "_renew_signal_pair"))?;
         }
-        let mut run = self.begin_run(slf.py())?;
+        let mut run = self.begin_run(slf.py());
         let result = loop {
             let result = self.tick(slf, &mut run);
             if result.is_err() || self.stopping.get() {
@@ -54,22 +54,21 @@ impl LoopBase {
 
     /// Runs one tick, as a run of its own.
     pub(super) fn run_once(&self, slf: &Bound<'_, PyAny>) -> PyResult<()> {
-        let mut run = self.begin_run(slf.py())?;
+        let mut run = self.begin_run(slf.py());
         let result = self.tick(slf, &mut run);
         self.end_run(slf.py());
         result
     }
 
-    fn begin_run(&self, py: Python<'_>) -> PyResult<Run> {
-        self.watched.set(is_run_replaced(py)?);
+    fn begin_run(&self, py: Python<'_>) -> Run {
         self.shared.enter_thread();
         self.policy.with(py, |policy| policy.demand_poll());
         self.ticking.set(true);
-        Ok(Run {
+        Run {
             events: Events::new(),
             guarded: false,
             strays: 0,
-        })
+        }
     }
 
     /// Shows what is left in the queue to the garbage collector: the loop may be garbage from now on.
