@@ -19,7 +19,7 @@
 //! | `buffer`, `bytes`, `piece` | bytes: borrowed, new, kept until they are written |
 //! | `context`, `handled` | context variables, and the exception that is being handled |
 //! | `audit` | what audit hooks expect to hear of |
-//! | `interpreter`, `ending` | the interpreter as a whole, and threads when it exits |
+//! | `interpreter` | the interpreter as a whole |
 
 mod args;
 pub(crate) mod attribute;
