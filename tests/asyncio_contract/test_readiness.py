@@ -13,19 +13,10 @@ from typing import Any
 import pytest
 
 from .conftest import Log, Pair, stdlib_fault
+from .descriptors import fill
 from .turns import run_turns
 
 Loop = asyncio.AbstractEventLoop
-
-
-def fill(sock: socket.socket) -> int:
-    """Send on `sock` until the kernel refuses; return the number of bytes sent."""
-    sent = 0
-    while True:
-        try:
-            sent += sock.send(bytes(65536))
-        except BlockingIOError:
-            return sent
 
 
 def test_reader_runs_when_there_is_something_to_read(loop: Loop, pair: Pair) -> None:
@@ -100,7 +91,7 @@ def test_reader_runs_at_end_of_file(loop: Loop, pair: Pair) -> None:
 
 def test_writer_runs_when_there_is_room(loop: Loop, pair: Pair) -> None:
     left, right = pair
-    size = fill(left)
+    size = fill(left.fileno())
     ran: list[str] = []
 
     def write() -> None:
