@@ -7,6 +7,7 @@
 //! | `deadline.rs` | [`Deadline`]: a point on the loop's clock, in nanoseconds |
 //! | `tick.rs` | [`TickPolicy`]: whether a tick asks the poller, and for how long |
 //! | `look.rs` | [`LookAhead`]: whether to look for more input before the poller announces it |
+//! | `linger.rs` | [`Linger`]: whether a wait begins with watching for other threads |
 //!
 //! The entries are generic: the loop stores its Python handles, the tests store integers. Nothing here runs an entry,
 //! so nothing here can be re-entered by what an entry does.
@@ -14,12 +15,14 @@
 #![warn(missing_docs)]
 
 mod deadline;
+mod linger;
 mod look;
 mod ready;
 mod tick;
 mod timers;
 
 pub use deadline::Deadline;
+pub use linger::Linger;
 pub use look::LookAhead;
 pub use ready::ReadyQueue;
 pub use tick::{Poll, TickPolicy};

@@ -44,7 +44,7 @@ impl TickPolicy {
     #[inline]
     #[must_use]
     pub fn decide(
-        &mut self,
+        &self,
         ready: bool,
         stopping: bool,
         clock_units: u64,
@@ -53,10 +53,19 @@ impl TickPolicy {
         if !(ready || stopping) {
             return Poll::Park(next_deadline.filter(|deadline| !deadline.is_never()));
         }
-        match self.last_poll {
-            Some(last) if clock_units.wrapping_sub(last) < self.budget => Poll::Skip,
-            _ => Poll::Now,
+        if self.is_due(clock_units) {
+            Poll::Now
+        } else {
+            Poll::Skip
         }
+    }
+
+    /// Return whether a loop that has no need to wait must poll now, the counter being at `clock_units`.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self, clock_units: u64) -> bool {
+        self.last_poll
+            .is_none_or(|last| clock_units.wrapping_sub(last) >= self.budget)
     }
 
     /// Record that the loop has polled, the counter being at `clock_units` afterwards.

@@ -11,6 +11,7 @@
 //! | `watch`, `io` | readers and writers: descriptors and what waits for them |
 //! | `transports`, `in_use` | which transport uses a descriptor, and what refuses a second user |
 //! | `run` | the tick: poll, collect what is due, run it |
+//! | `poll` | how it polls, and how it waits |
 //! | `attributes` | the private attributes that inherited asyncio code reads and writes |
 
 mod attributes;
@@ -19,6 +20,7 @@ mod entry;
 mod in_use;
 mod io;
 mod operations;
+mod poll;
 mod run;
 mod schedule;
 mod state;

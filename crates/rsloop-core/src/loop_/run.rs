@@ -1,35 +1,17 @@
 //! The tick: poll, collect what is due, run what was ready when the running began.
 
-use std::io;
-use std::time::Duration;
-
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
-use rsloop_reactor::{Events, Token};
-use rsloop_sched::{Deadline, Poll};
+use rsloop_sched::Poll;
 
 use super::entry::{Ready, Turn};
+use super::poll::Run;
 use super::state::LoopBase;
 use crate::clock;
-use crate::error::os_error;
-use crate::py::handle::replaced::is_run_replaced;
 use crate::py::handle::{Call, Handle};
 use crate::py::handled::handling;
-
-/// What lives as long as one run of the loop.
-struct Run {
-    events: Events,
-    /// Whether signals have been made to end a wait.
-    guarded: bool,
-    /// How many polls in a row have reported a registration that is over.
-    strays: u32,
-}
-
-/// This many polls with a stray event make a new poller. One is normal: a signal handler may take a
-/// reader away between the wait and the dispatch.
-const MOST_STRAYS: u32 = 3;
 
 impl LoopBase {
     /// Runs ticks until `stop()` is called, or a callback raises what no loop survives.
@@ -64,11 +46,7 @@ impl LoopBase {
         self.shared.enter_thread();
         self.policy.with(py, |policy| policy.demand_poll());
         self.ticking.set(true);
-        Run {
-            events: Events::new(),
-            guarded: false,
-            strays: 0,
-        }
+        Run::new()
     }
 
     /// Shows what is left in the queue to the garbage collector: the loop may be garbage from now on.
@@ -93,7 +71,7 @@ impl LoopBase {
         });
         match poll {
             Poll::Skip => {}
-            Poll::Now => self.poll(py, run, Some(Duration::ZERO))?,
+            Poll::Now => self.poll(py, run)?,
             Poll::Park(deadline) => self.park(slf, run, deadline)?,
         }
         self.shared.run_jobs(py);
@@ -109,73 +87,6 @@ impl LoopBase {
             } else {
                 self.run_entry(slf, entry)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Waits for a descriptor, a wake-up or the deadline, detached from Python.
-    fn park(
-        &self,
-        slf: &Bound<'_, PyAny>,
-        run: &mut Run,
-        deadline: Option<Deadline>,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        if !run.guarded {
-            run.guarded = true;
-            slf.call_method0(intern!(py, "_guard_signals"))?;
-        }
-        let timeout = deadline.and_then(|deadline| deadline.remaining(clock::now()));
-        // Python code may have run since the queue was found empty (the guard above, the finalizer
-        // of a cancelled timer), and with it another thread, which found the loop awake. From
-        // here to the wait this thread stays attached, and others see that they must ring.
-        let asleep = self.shared.fall_asleep() && self.ready.with(py, |ready| ready.is_empty());
-        let timeout = if asleep {
-            timeout
-        } else {
-            Some(Duration::ZERO)
-        };
-        let result = self.poll(py, run, timeout);
-        self.shared.wake_up();
-        result
-    }
-
-    fn poll(&self, py: Python<'_>, run: &mut Run, timeout: Option<Duration>) -> PyResult<()> {
-        self.own_poller(py)?;
-        let poller = self
-            .io
-            .with(py, |io| io.as_ref().map(|io| io.poller.clone()));
-        let Some(poller) = poller else {
-            return self.check_closed();
-        };
-        let events = &mut run.events;
-        let result = if timeout == Some(Duration::ZERO) {
-            poller.wait(events, timeout)
-        } else {
-            py.detach(|| poller.wait(events, timeout))
-        };
-        self.policy.with(py, |policy| policy.polled(clock::ticks()));
-        py.check_signals()?;
-        self.watched.set(is_run_replaced(py)?);
-        match result {
-            // A signal came: its handler has run, and may have queued something.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(os_error(py, error)),
-            Ok(()) => {}
-        }
-        let mut stray = false;
-        for (token, readiness) in events.iter() {
-            if token == Token::WAKEUP {
-                self.shared.drain_wakeup();
-            } else {
-                stray |= !self.dispatch(py, token, readiness);
-            }
-        }
-        run.strays = if stray { run.strays + 1 } else { 0 };
-        if run.strays == MOST_STRAYS {
-            run.strays = 0;
-            // Without a descriptor for it the old one stays, and the next polls try again.
-            let _ = self.renew_poller(py);
         }
         Ok(())
     }

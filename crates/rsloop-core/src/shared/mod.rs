@@ -134,18 +134,26 @@ impl Shared {
         }
     }
 
-    /// Announces that the loop will wait; `false` when there is work, so that it must not.
-    pub(crate) fn fall_asleep(&self) -> bool {
-        self.sleep.begin();
+    /// Announces that the loop will wait, by a sleep or lingering first; `false` when there is
+    /// work, so that it must not.
+    pub(crate) fn fall_asleep(&self, lingers: bool) -> bool {
+        self.sleep.begin(lingers);
         self.inbox.is_empty()
     }
 
-    /// Ends what [`Shared::fall_asleep`] began.
-    pub(crate) fn wake_up(&self) {
-        self.sleep.end();
+    /// Watches for other threads for as long as `patient` says so; `true` once one has come,
+    /// `false` when the loop is to sleep.
+    pub(crate) fn linger(&self, patient: impl FnMut() -> bool) -> bool {
+        self.sleep.linger(patient)
     }
 
-    /// Wakes the loop if it waits. Rings at most once for each time that it fell asleep.
+    /// Ends what [`Shared::fall_asleep`] began; returns whether another thread ended it before.
+    pub(crate) fn wake_up(&self) -> bool {
+        self.sleep.end()
+    }
+
+    /// Wakes the loop if it waits, which takes a ring where it sleeps. Rings at most once for each
+    /// time that it fell asleep.
     pub(crate) fn ring_if_asleep(&self) {
         if self.sleep.must_be_ended() {
             let wakeup = self.wakeup.read().unwrap_or_else(PoisonError::into_inner);

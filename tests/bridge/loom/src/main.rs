@@ -38,13 +38,16 @@ use sleep::Sleep;
 use slot::{Slot, Taken};
 
 fn main() {
-    let models: [(&str, fn()); 13] = [
+    let models: [(&str, fn()); 14] = [
         ("every push is drained", every_push_is_drained),
         (
             "what a drain posts is drained",
             what_a_drain_posts_is_drained,
         ),
-        ("every job ends a sleep", every_job_ends_a_sleep),
+        ("every job ends a sleep", || every_job_ends_a_wait(None)),
+        ("every job ends a watch or the sleep after it", || {
+            every_job_ends_a_wait(Some(1));
+        }),
         (
             "a job is taken, left, or refused",
             a_job_is_taken_left_or_refused,
@@ -177,8 +180,9 @@ fn free(job: std::ptr::NonNull<Job>) {
     drop(unsafe { Box::from_raw(job.as_ptr()) });
 }
 
-/// The loop's park: announce, look, wait only if there is nothing.
-fn every_job_ends_a_sleep() {
+/// The loop's park: announce, look, wait only if there is nothing. With `looks`, it looks so many
+/// times for an end of the wait before it sleeps.
+fn every_job_ends_a_wait(looks: Option<u32>) {
     let shared = Arc::new((JobInbox::new(), Sleep::new(), Bell::default()));
     let posters: Vec<_> = (0..2)
         .map(|_| {
@@ -193,9 +197,16 @@ fn every_job_ends_a_sleep() {
         .collect();
     let mut ran = 0;
     while ran < 2 {
-        shared.1.begin();
+        shared.1.begin(looks.is_some());
         if shared.0.is_empty() {
-            shared.2.sleep();
+            let mut left = looks.unwrap_or_default();
+            let patient = || {
+                left = left.saturating_sub(1);
+                left > 0
+            };
+            if looks.is_none() || !shared.1.linger(patient) {
+                shared.2.sleep();
+            }
         }
         shared.1.end();
         for job in shared.0.take() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering, fence};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 pub(crate) use std::sync::TryLockError;
 
