@@ -3,8 +3,8 @@
 /// Decides, wait by wait, whether to watch for other threads before going to sleep.
 ///
 /// To be woken costs a loop several times what a thread takes to hand it something, and it costs that thread a system
-/// call. So a loop that threads answer at once watches for them for a `span`, some of what a sleep costs, and sleeps only
-/// then: at worst it spends that twice. After a watch in vain the next waits that would have begun with one go without,
+/// call. So a loop that threads answer at once watches for them for a `span`, not much more than a sleep costs, and
+/// sleeps only then. After a watch in vain the next waits that would have begun with one go without,
 /// and after each further one in vain twice as many, unless watches before it have paid.
 #[derive(Debug)]
 pub struct Linger {

@@ -30,8 +30,8 @@ pub(super) struct Run {
 /// reader away between the wait and the dispatch.
 const MOST_STRAYS: u32 = 3;
 
-/// For how many [`clock::ticks`] the loop watches for other threads before it sleeps: some of what
-/// a sleep costs, with the ring, the wake-up and the cold caches after it.
+/// For how many [`clock::ticks`] the loop watches for other threads before it sleeps: twice what a
+/// sleep costs, with the ring, the wake-up and the cold caches after it.
 const LINGER_TICKS: u64 = POLL_BUDGET_TICKS / 2;
 
 /// So often it looks at its descriptors meanwhile, which may be late by so much.
