@@ -1,5 +1,6 @@
 //! Which types of futures are worth polling on the loop's thread: in the call that makes the
-//! awaitable, where a Python awaitable ends, and after other wakes. Each has a record of its own.
+//! awaitable, where a Python awaitable ends, and after other wakes; and which are worth watching
+//! for where they are awaited. Each has a record of its own.
 //!
 //! A future that ends there saves two changes of thread, and one that is pending after its first
 //! poll saves one, since the executor need not hear of it before it is woken. But one whose poll
@@ -9,6 +10,7 @@
 
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -27,6 +29,9 @@ const TRIES: usize = 8;
 
 /// The bits of a slot that count; the others are the type's, and zero in a slot that is free.
 const COUNT: usize = 0xff;
+
+/// Stands for the awaits of a type of future in the records.
+pub(crate) struct Awaited<F>(PhantomData<F>);
 
 static RECORDS: Records = Records::new();
 

@@ -6,6 +6,8 @@
 //! waits for the polls in progress. It waits a bounded time: a future that blocks its worker for
 //! longer must not keep the process alive.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,16 @@ static POLLS: AtomicUsize = AtomicUsize::new(0);
 
 /// Proof that a poll may proceed; the exit hook waits until it is dropped. Holds the generation
 /// that it is counted in: a child of `fork` has none of its parent's polls.
-pub(crate) struct PollGuard(u32);
+pub(crate) struct PollGuard {
+    generation: u32,
+    /// Bound to its thread, as a raw pointer is.
+    _here: PhantomData<*const ()>,
+}
+
+thread_local! {
+    /// How many polls are in progress on this thread, one inside of the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
 
 impl PollGuard {
     /// None once the interpreter is exiting.
@@ -30,17 +41,27 @@ impl PollGuard {
         // Both orders are sequentially consistent, here and in the hook: either the hook sees
         // this poll counted, or this poll sees the hook's flag.
         POLLS.fetch_add(1, Ordering::SeqCst);
-        let guard = Self(fork::generation());
+        DEPTH.set(DEPTH.get() + 1);
+        let guard = Self {
+            generation: fork::generation(),
+            _here: PhantomData,
+        };
         (!EXITING.load(Ordering::SeqCst)).then_some(guard)
     }
 }
 
 impl Drop for PollGuard {
     fn drop(&mut self) {
-        if self.0 == fork::generation() {
+        DEPTH.set(DEPTH.get() - 1);
+        if self.generation == fork::generation() {
             POLLS.fetch_sub(1, Ordering::SeqCst);
         }
     }
+}
+
+/// Whether this thread is polling a future.
+pub(crate) fn is_polling() -> bool {
+    DEPTH.get() != 0
 }
 
 /// Whether the exit hook has run. From then on the bridge leaks what it holds.

@@ -13,6 +13,7 @@ use pyo3::types::PyWeakrefReference;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::exit;
+use crate::idle::Idleness;
 use crate::port::{Bell, Port};
 use crate::wakeup::Wakeup;
 
@@ -34,7 +35,8 @@ pub(crate) fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
         return Ok(port);
     }
     let weak = PyWeakrefReference::new(event_loop)?.unbind();
-    Ok(Arc::new(Port::new(ForeignBell::Threadsafe(weak))))
+    let bell = ForeignBell::Threadsafe(weak);
+    Ok(Arc::new(Port::new(bell, Idleness::Unknown)))
 }
 
 /// None where the loop cannot watch descriptors.
@@ -45,7 +47,8 @@ fn open_with_descriptor(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Po
     };
     let number = wakeup.descriptor();
     let watched = Arc::new(RwLock::new(Some(wakeup)));
-    let port = Arc::new(Port::new(ForeignBell::Descriptor(Arc::clone(&watched))));
+    let bell = ForeignBell::Descriptor(Arc::clone(&watched));
+    let port = Arc::new(Port::new(bell, Idleness::of(event_loop)?));
     let doorbell = Doorbell {
         port: Arc::clone(&port),
         event_loop: event_loop.clone().unbind(),

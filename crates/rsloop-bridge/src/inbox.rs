@@ -7,6 +7,9 @@
 //! - a drain first unsets `rung`, then looks for items.
 //!
 //! So an item that a drain misses was pushed by somebody who finds `rung` unset, and rings again.
+//! A loop that watches the inbox sets `rung` itself, so that nobody rings, and drains at the end.
+
+use std::hint;
 
 use crate::sync::{AtomicBool, Ordering, Queue};
 
@@ -15,6 +18,8 @@ use crate::sync::{AtomicBool, Ordering, Queue};
 pub(crate) struct Inbox<T> {
     items: Queue<T>,
     rung: AtomicBool,
+    /// Whether `rung` is set by the loop that watches.
+    watched: AtomicBool,
 }
 
 impl<T> Inbox<T> {
@@ -22,6 +27,7 @@ impl<T> Inbox<T> {
         Self {
             items: Queue::unbounded(),
             rung: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
         }
     }
 
@@ -46,7 +52,23 @@ impl<T> Inbox<T> {
 
     /// Whether somebody has rung since the last drain began. It may have changed when this returns.
     pub(crate) fn is_rung(&self) -> bool {
-        self.rung.load(Ordering::Relaxed)
+        self.rung.load(Ordering::Relaxed) && !self.watched.load(Ordering::Relaxed)
+    }
+
+    /// Watches for items for as long as `patient` says so; nobody rings meanwhile, and the caller
+    /// drains afterwards, whatever has come. False, without a look, if somebody has rung: the
+    /// drain that answers is to come.
+    #[must_use]
+    pub(crate) fn watch(&self, mut patient: impl FnMut() -> bool) -> bool {
+        if !self.claim_bell() {
+            return false;
+        }
+        self.watched.store(true, Ordering::Relaxed);
+        while self.is_empty() && patient() {
+            hint::spin_loop();
+        }
+        self.watched.store(false, Ordering::Relaxed);
+        true
     }
 
     /// Takes what is there now, item by item: what is pushed meanwhile waits for the next drain.
@@ -76,6 +98,23 @@ mod tests {
         assert!(!inbox.push(2));
         inbox.drain(|_| ());
         assert!(inbox.push(3));
+    }
+
+    #[test]
+    fn nobody_rings_while_it_is_watched() {
+        let inbox = Inbox::new();
+        let mut looks = 0;
+        assert!(inbox.watch(|| {
+            looks += 1;
+            assert!(!inbox.is_rung());
+            assert!(!inbox.push(looks));
+            true
+        }));
+        let mut seen = Vec::new();
+        inbox.drain(|item| seen.push(item));
+        assert_eq!((looks, seen), (1, vec![1]));
+        assert!(inbox.push(2));
+        assert!(!inbox.watch(|| panic!("somebody has rung")));
     }
 
     #[test]

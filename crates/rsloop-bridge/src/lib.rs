@@ -73,6 +73,7 @@ mod exit;
 mod foreign;
 mod fork;
 mod handover;
+mod idle;
 mod inbox;
 mod interpreter;
 mod local;

@@ -1,13 +1,15 @@
 //! The bridge's end of one event loop: the inbox, the bell that makes the loop drain it, and the
 //! list of what is pending, for the day the loop closes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use slab::Slab;
 
+use crate::idle::Idleness;
 use crate::inbox::Inbox;
 use crate::{error, exit, fork};
 
@@ -41,6 +43,12 @@ pub(crate) trait Bell: Send + Sync {
     fn silence_for_good(&self);
 }
 
+/// For how long an await watches for the end of its future: twice what a suspension costs.
+pub(crate) const LINGER: Duration = Duration::from_micros(25);
+
+/// For how many nanoseconds awaits may keep the loop until it has a turn again.
+const MOST_LINGERED: u32 = 100_000;
+
 /// The bridge's end of one event loop.
 ///
 /// It owns no reference to the Python loop: that would keep the loop alive, or would have to be
@@ -48,23 +56,28 @@ pub(crate) trait Bell: Send + Sync {
 pub(crate) struct Port {
     inbox: Inbox<Item>,
     bell: Box<dyn Bell>,
+    idleness: Idleness,
     thread: ThreadId,
     generation: u32,
     closed: AtomicBool,
     /// Set while the loop's thread drains; only that thread reads it.
     draining: AtomicBool,
+    /// For how many nanoseconds awaits have kept the loop since it last drained. Of its thread.
+    lingered: AtomicU32,
     pending: Mutex<Slab<Weak<dyn Deliver>>>,
 }
 
 impl Port {
-    pub(crate) fn new(bell: impl Bell + 'static) -> Self {
+    pub(crate) fn new(bell: impl Bell + 'static, idleness: Idleness) -> Self {
         Self {
             inbox: Inbox::new(),
             bell: Box::new(bell),
+            idleness,
             thread: thread::current().id(),
             generation: fork::generation(),
             closed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            lingered: AtomicU32::new(0),
             pending: Mutex::new(Slab::new()),
         }
     }
@@ -116,9 +129,47 @@ impl Port {
         !self.inbox.is_rung() && !self.bell.needs_python()
     }
 
+    /// Whether the loop can be asked if it is idle.
+    pub(crate) fn idleness(&self) -> Idleness {
+        self.idleness
+    }
+
+    /// Whether an await may keep the loop for a moment, if it is idle.
+    pub(crate) fn may_linger(&self) -> bool {
+        self.idleness != Idleness::Unknown
+            && has_processors()
+            && self.is_here()
+            && !self.draining.load(Ordering::Relaxed)
+            && self.lingered.load(Ordering::Relaxed) < MOST_LINGERED
+            && self.is_open()
+    }
+
+    /// Watches the inbox for a moment, and delivers what comes. On the loop's thread, attached.
+    /// Returns how long it watched; None if the loop is about to drain anyway.
+    pub(crate) fn linger(self: &Arc<Self>, py: Python<'_>) -> Option<Duration> {
+        let began = Instant::now();
+        let watched = py.detach(|| self.inbox.watch(|| began.elapsed() < LINGER));
+        let took = began.elapsed();
+        if !watched {
+            return None;
+        }
+        if self.deliver(py) {
+            self.ring();
+        }
+        // A thread that is kept from attaching has not kept the loop longer.
+        let nanoseconds = took.min(LINGER).as_nanos() as u32;
+        self.lingered.fetch_add(nanoseconds, Ordering::Relaxed);
+        Some(took)
+    }
+
     /// Delivers what is in the inbox now. On the loop's thread. True if the caller must see to
     /// it that the loop drains again.
     pub(crate) fn drain(&self, py: Python<'_>) -> bool {
+        self.lingered.store(0, Ordering::Relaxed);
+        self.deliver(py)
+    }
+
+    fn deliver(&self, py: Python<'_>) -> bool {
         if self.is_inherited() {
             return false;
         }
@@ -195,4 +246,10 @@ impl Port {
     pub(crate) fn is_here(&self) -> bool {
         thread::current().id() == self.thread
     }
+}
+
+/// Whether the threads that an await watches for can run meanwhile.
+fn has_processors() -> bool {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from)) > 1
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use pyo3::prelude::*;
 
 use crate::capsule::NativeLoop;
+use crate::idle::Idleness;
 use crate::port::Port;
 use crate::{error, exit, foreign, interpreter};
 
@@ -49,7 +50,7 @@ fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
     exit::register(py)?;
     match NativeLoop::of(event_loop)? {
         Some(native) => {
-            let port = Arc::new(Port::new(native.clone()));
+            let port = Arc::new(Port::new(native.clone(), Idleness::of(event_loop)?));
             native.close_with(&port)?;
             Ok(port)
         }

@@ -34,6 +34,10 @@ pub fn get_current_locals(py: Python<'_>) -> PyResult<TaskLocals> {
 /// Its result is converted on the loop's thread. An error, or a panic as [`RustPanic`], is raised
 /// where the result is awaited.
 ///
+/// To await it may take no turn of the loop, although it is pending: if futures of its type have a
+/// record of being answered by other threads at once, and nothing else is ready to run, the await
+/// watches for its end for some 25 microseconds, detached, before it suspends.
+///
 /// Cancelling the awaitable, or dropping the last reference to it while nobody waits for it,
 /// drops the future.
 ///

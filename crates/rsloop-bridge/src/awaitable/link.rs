@@ -6,12 +6,16 @@ use pyo3::prelude::*;
 
 use super::{RustFuture, Settled};
 use crate::context::TaskLocals;
+use crate::eager::Record;
 use crate::port::{Deliver, Port};
 
 /// A pending future as its awaitable sees it.
 pub(crate) trait Task: Deliver {
     /// What the task keeps for the loop's side.
     fn link(&self) -> &Link;
+
+    /// The record of awaits that watched for the end of such a future.
+    fn awaits(&self) -> Record<'static>;
 
     /// Drops the Rust future, now or as soon as a poll in progress ends. Attached, any thread.
     fn cancel(self: Arc<Self>, py: Python<'_>);

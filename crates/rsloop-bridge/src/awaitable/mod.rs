@@ -3,12 +3,14 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `callbacks` | the callbacks, and how the loop is told to run them |
+//! | `linger` | awaits that watch for the end before they suspend |
 //! | `link` | what a task keeps for the loop's side while its future is pending |
 //! | `report` | what the loop is told of an exception that nobody retrieved |
 //! | `settled` | how a future ended, converted to Python |
 //! | `state` | pending or settled, and the ways from one to the other |
 
 mod callbacks;
+mod linger;
 mod link;
 mod report;
 mod settled;
@@ -224,6 +226,7 @@ impl RustFuture {
 
     fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Self::refresh(slf)?;
+        Self::linger(slf)?;
         let py = slf.py();
         match slf.get().outcome(py) {
             None => {

@@ -17,6 +17,7 @@ use self::bound::Bound;
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::TaskLocals;
+use crate::eager::{Awaited, Record};
 use crate::exit::PollGuard;
 use crate::port::Deliver;
 use crate::{error, executor, exit, resume};
@@ -132,6 +133,10 @@ where
 {
     fn link(&self) -> &Link {
         &self.link
+    }
+
+    fn awaits(&self) -> Record<'static> {
+        Record::of::<Awaited<F>>()
     }
 
     fn cancel(self: Arc<Self>, py: Python<'_>) {

@@ -15,7 +15,7 @@ use self::in_place::{InPlaceWaker, poll_in_call};
 use crate::awaitable::{Link, RustFuture, Settled, Task};
 use crate::cancel::{Cancellable, Visit};
 use crate::context::{TaskLocals, running_loop};
-use crate::eager::Record;
+use crate::eager::{Awaited, Record};
 use crate::executor::{self, Drive, Threads};
 use crate::exit::PollGuard;
 use crate::port::Deliver;
@@ -225,6 +225,10 @@ where
 {
     fn link(&self) -> &Link {
         &self.link
+    }
+
+    fn awaits(&self) -> Record<'static> {
+        Record::of::<Awaited<F>>()
     }
 
     fn cancel(self: Arc<Self>, py: Python<'_>) {

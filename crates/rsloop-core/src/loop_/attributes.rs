@@ -74,6 +74,12 @@ impl LoopBase {
         Ok(())
     }
 
+    /// Whether no callback is ready to run: for the bridge, whose awaits may keep an idle loop.
+    #[getter(_is_idle)]
+    fn get_is_idle(&self, py: Python<'_>) -> bool {
+        self.ready.with(py, |ready| ready.is_empty())
+    }
+
     #[getter(_stopping)]
     fn get_stopping(&self) -> bool {
         self.stopping.get()

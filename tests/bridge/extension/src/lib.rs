@@ -1,6 +1,7 @@
 //! The extension that the tests of the bridge drive: every public name of `rust_async`, with
 //! futures whose every step the test decides.
 
+mod answered;
 mod calls;
 mod errors;
 mod executors;
@@ -20,6 +21,7 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn bridge_tests(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    answered::register(module)?;
     calls::register(module)?;
     errors::register(module)?;
     executors::register(module)?;

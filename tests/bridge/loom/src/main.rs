@@ -38,11 +38,15 @@ use sleep::Sleep;
 use slot::{Slot, Taken};
 
 fn main() {
-    let models: [(&str, fn()); 14] = [
+    let models: [(&str, fn()); 15] = [
         ("every push is drained", every_push_is_drained),
         (
             "what a drain posts is drained",
             what_a_drain_posts_is_drained,
+        ),
+        (
+            "what comes during a watch is drained",
+            what_comes_during_a_watch_is_drained,
         ),
         ("every job ends a sleep", || every_job_ends_a_wait(None)),
         ("every job ends a watch or the sleep after it", || {
@@ -139,6 +143,19 @@ fn wait<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
 }
 
 fn every_push_is_drained() {
+    drain_two(|_| false);
+}
+
+/// An await that looks twice, and drains what has come before it suspends.
+fn what_comes_during_a_watch_is_drained() {
+    drain_two(|inbox| {
+        let mut looks = 0..1;
+        inbox.watch(|| looks.next().is_some())
+    });
+}
+
+/// Two threads push; the loop drains as often as it is rung, and first if `watch` says so.
+fn drain_two(watch: impl FnOnce(&Inbox<usize>) -> bool) {
     let shared = Arc::new((Inbox::new(), Bell::default()));
     let pushers: Vec<_> = (0..2)
         .map(|number| {
@@ -151,6 +168,12 @@ fn every_push_is_drained() {
         })
         .collect();
     let mut drained = 0;
+    if watch(&shared.0) {
+        shared.0.drain(|_| drained += 1);
+        if !shared.0.is_empty() && shared.0.claim_bell() {
+            shared.1.ring();
+        }
+    }
     while drained < 2 {
         shared.1.sleep();
         shared.0.drain(|_| drained += 1);
